@@ -1,0 +1,60 @@
+"""The query side put together: what the command and the API both open."""
+
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager
+from types import TracebackType
+
+from rag.answer.events import Event
+from rag.answer.pipeline import answer
+from rag.search.embed import load_embedder
+from rag.search.indexes import open_indexes
+from rag.search.retrieve import Retriever, SearchResult
+from rag.settings import Settings
+from rag.store import Store
+from rag.types import Access
+
+logger = logging.getLogger(__name__)
+
+
+class Appliance(AbstractContextManager["Appliance"]):
+    """Store, model, indexes and retriever of one process. Thread-safe."""
+
+    def __init__(self, settings: Settings, say: Callable[[str], None] = logger.info) -> None:
+        """Open everything; takes about a second, more where indexes have to be built.
+
+        `say` is told of what takes longer or was repaired.
+        """
+        self.settings = settings
+        self.store = Store.open(settings.url, data_dir=settings.data_dir)
+        self.embedder = load_embedder(settings)
+        self.indexes = open_indexes(
+            self.store, self.embedder.model_id, self.embedder.dim, settings.dense_index, say
+        )
+        self.retriever = Retriever(self.store, self.indexes, self.embedder, settings.dense_weight)
+
+    @classmethod
+    def open(cls, settings: Settings, say: Callable[[str], None] = logger.info) -> "Appliance":
+        """The same as the constructor."""
+        return cls(settings, say)
+
+    def search(self, query: str, access: Access, k: int = 10) -> SearchResult:
+        """The `k` best passages that `access` allows. Blocks for some ten milliseconds."""
+        return self.retriever.retrieve(query, access, k)
+
+    def answer(self, question: str, access: Access, *, request_id: str) -> AsyncIterator[Event]:
+        """The events of an answer; see `rag.answer.events`."""
+        return answer(question, access, self, request_id=request_id)
+
+    def close(self) -> None:
+        """Release indexes and database."""
+        self.indexes.close()
+        self.store.close()
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()

@@ -1,0 +1,111 @@
+"""Everything that can fail, as one tree.
+
+    CitadelError
+    ├── ConfigError          a setting is wrong or missing
+    ├── BadRequest           the caller asked for something that makes no sense
+    ├── Unauthorized         no valid token
+    ├── Forbidden            a valid token, but not for this
+    ├── NotFound             no such thing, or none that this caller may see
+    ├── NotReady             the server is still loading
+    ├── RenderError          a page cannot be drawn
+    ├── StoreError           the database cannot be used
+    ├── SearchIndexError     an index cannot be built or searched
+    ├── ModelError           the embedding model cannot be loaded
+    └── IngestError
+        └── ParseError       one file could not be read; recorded with the file, never stops a run
+
+"Not in the documents" is a result, not an error. A `CitadelError` is shown in three ways: as an
+RFC 9457 problem by the API, as one line on stderr with an exit code by the command, and as an
+`error` event in a stream. Errors of other libraries are translated once, in the module that owns
+the library.
+"""
+
+from typing import ClassVar
+
+
+class CitadelError(Exception):
+    """A failure that a person can act on: what failed, on what, and what to do next."""
+
+    status: ClassVar[int] = 500
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class ConfigError(CitadelError):
+    """A setting is wrong or missing."""
+
+
+class BadRequest(CitadelError):  # noqa: N818  the HTTP term
+    """The caller asked for something that makes no sense."""
+
+    status = 400
+
+
+class Unauthorized(CitadelError):  # noqa: N818  the HTTP term
+    """No valid token came with the request."""
+
+    status = 401
+
+
+class Forbidden(CitadelError):  # noqa: N818  the HTTP term
+    """The caller is known, and may not do this."""
+
+    status = 403
+
+
+class NotFound(CitadelError):  # noqa: N818  the HTTP term
+    """There is no such thing, or none that this caller may see: the two look the same."""
+
+    status = 404
+
+
+class NotReady(CitadelError):  # noqa: N818  as in /readyz
+    """The server is still loading store, indexes and model."""
+
+    status = 503
+    retryable = True
+
+
+class RenderError(CitadelError):
+    """A page cannot be drawn: the file is damaged, or too much for the time or memory allowed."""
+
+
+class StoreError(CitadelError):
+    """The database cannot be reached, opened or brought to the current schema."""
+
+    status = 503
+    retryable = True
+
+
+class SearchIndexError(CitadelError):
+    """An index cannot be built, loaded or searched."""
+
+    status = 503
+    retryable = True
+
+
+class ModelError(CitadelError):
+    """The embedding model cannot be loaded."""
+
+    status = 503
+
+
+class IngestError(CitadelError):
+    """An ingest run could not start or go on."""
+
+
+class ParseError(IngestError):
+    """One file could not be read. `code` is a stable short name for the reason.
+
+    `retryable` says whether the next run should try the unchanged file again: yes where the
+    machine was the reason (a program missing, no time, no memory), no where the file was.
+    """
+
+    def __init__(self, code: str, message: str, *, hint: str, retry: bool = False) -> None:
+        super().__init__(message, hint=hint)
+        self.code = code
+        self.retry = retry
