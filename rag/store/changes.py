@@ -1,0 +1,129 @@
+"""The change log, and the rows that the indexes are built from.
+
+A writing transaction first locks the single row of `log_head` and moves it on at its end. So on
+PostgreSQL, as on SQLite, writers follow one another, changes become visible in the order of their
+numbers, and whoever has read up to n has missed nothing before n.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import PurePosixPath
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from sqlalchemy import Connection, Select, insert, select, update
+
+from rag.store import tables
+from rag.store.documents import IN_LIMIT
+from rag.types import Change, IndexRow
+
+_HEAD = select(tables.log_head.c.seq)
+
+
+class Entry(NamedTuple):
+    """A change that has no number yet."""
+
+    op: Literal["put", "delete"]
+    document_id: int
+    chunk_ids: Sequence[int]
+
+
+def head(connection: Connection) -> int:
+    """Number of the newest change."""
+    seq: int = connection.execute(_HEAD).scalar_one()
+    return seq
+
+
+def append(connection: Connection, entries: Sequence[Entry]) -> None:
+    """Number the entries and add them to the log; the caller holds the lock on `log_head`."""
+    if not entries:
+        return
+    seq = head(connection)
+    rows = [
+        {
+            "seq": number,
+            "op": entry.op,
+            "document_id": entry.document_id,
+            "chunk_ids": np.asarray(entry.chunk_ids, dtype="<i8").tobytes(),
+        }
+        for number, entry in enumerate(entries, seq + 1)
+    ]
+    connection.execute(insert(tables.changes), rows)
+    connection.execute(update(tables.log_head).values(seq=seq + len(rows)))
+
+
+def following(connection: Connection, after: int, limit: int) -> list[Change]:
+    """At most `limit` changes numbered above `after`, in order."""
+    query = select(tables.changes).where(tables.changes.c.seq > after)
+    rows = connection.execute(query.order_by(tables.changes.c.seq).limit(limit))
+    return [
+        Change(
+            seq=row.seq,
+            op=row.op,
+            document_id=row.document_id,
+            chunk_ids=tuple(np.frombuffer(row.chunk_ids, dtype="<i8").tolist()),
+        )
+        for row in rows
+    ]
+
+
+_INDEX_ROWS: Select[Any] = (
+    select(
+        tables.chunks.c.id,
+        tables.chunks.c.document_id,
+        tables.collections.c.name,
+        tables.documents.c.language,
+        tables.documents.c.title,
+        tables.documents.c.source_uri,
+        tables.chunks.c.heading_path,
+        tables.chunks.c.header,
+        tables.chunks.c.text,
+        tables.vectors.c.model_id,
+        tables.vectors.c.vector,
+    )
+    .select_from(tables.chunks.join(tables.vectors).join(tables.documents).join(tables.collections))
+    .order_by(tables.chunks.c.id)
+)
+
+
+def index_rows(connection: Connection, chunk_ids: Iterable[int]) -> list[IndexRow]:
+    """The rows of these chunks by id; those that are gone are absent."""
+    ids = sorted({int(i) for i in chunk_ids})
+    found: list[IndexRow] = []
+    for start in range(0, len(ids), IN_LIMIT):
+        query = _INDEX_ROWS.where(tables.chunks.c.id.in_(ids[start : start + IN_LIMIT]))
+        found += map(_index_row, connection.execute(query))
+    return found
+
+
+def all_index_rows(connection: Connection, batch: int) -> Iterator[list[IndexRow]]:
+    """The rows of all chunks by id, `batch` at a time."""
+    last = 0
+    while True:
+        query = _INDEX_ROWS.where(tables.chunks.c.id > last).limit(batch)
+        rows = [_index_row(row) for row in connection.execute(query)]
+        if not rows:
+            return
+        last = rows[-1].chunk_id
+        yield rows
+
+
+def model_ids(connection: Connection) -> set[str]:
+    """The models that the stored vectors were made by."""
+    return set(connection.scalars(select(tables.vectors.c.model_id).distinct()))
+
+
+def _index_row(row: Sequence[Any]) -> IndexRow:
+    chunk_id, document_id, collection, language, title, uri, headings, header, text, *rest = row
+    model_id, vector = rest
+    return IndexRow(
+        chunk_id=chunk_id,
+        document_id=document_id,
+        collection=collection,
+        language=language,
+        title=title,
+        name=PurePosixPath(uri).stem,
+        heading=" > ".join(headings),
+        text=text if text.startswith(header) else f"{header}\n{text}",
+        model_id=model_id,
+        vector=np.frombuffer(vector, dtype="<f4"),  # (dim,), read-only
+    )

@@ -1,0 +1,212 @@
+"""Collections, documents, pages and chunks as a caller may read them."""
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, func, select
+
+from rag.errors import NotFound
+from rag.store import tables
+from rag.types import Access, Box, Chunk, Document, Page, StoredChunk
+
+IN_LIMIT = 5000  # ids bound in one statement, well below what either database accepts
+MAX_CHARS = 2**31 - 1  # of a span; no text is longer
+MAX_ID = 2**63 - 1  # larger numbers can't be bound, and no row has them
+MAX_PAGE = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionInfo:
+    """A collection and how much it holds."""
+
+    name: str
+    n_documents: int
+    n_chunks: int
+
+
+_DOCUMENT = [c for c in tables.documents.c if c.name not in ("text", "collection_id", "source_id")]
+_CHUNK = [c for c in tables.chunks.c if c.name not in ("id", "document_id", "header")]
+
+
+def collections(connection: Connection) -> list[CollectionInfo]:
+    """All collections by name."""
+    documents = tables.documents
+    rows = connection.execute(
+        select(
+            tables.collections.c.name,
+            func.count(documents.c.id),
+            func.coalesce(func.sum(documents.c.n_chunks), 0),
+        )
+        .outerjoin(documents, documents.c.collection_id == tables.collections.c.id)
+        .group_by(tables.collections.c.name)
+    )
+    return sorted((CollectionInfo(*row) for row in rows), key=lambda info: info.name)
+
+
+def content_hashes(connection: Connection) -> set[str]:
+    """SHA-256 of every file that a document was made from."""
+    return set(connection.scalars(select(tables.documents.c.content_sha256).distinct()))
+
+
+def list_documents(
+    connection: Connection, access: Access, *, after: int, limit: int, title_contains: str
+) -> list[Document]:
+    """Readable documents by id, beginning after the id `after`."""
+    query = _readable(access).where(tables.documents.c.id > min(after, MAX_ID))
+    if "\0" in title_contains:  # in no title, and PostgreSQL rejects it
+        return []
+    if title_contains:
+        query = query.where(tables.documents.c.title.icontains(title_contains, autoescape=True))
+    rows = connection.execute(query.order_by(tables.documents.c.id).limit(limit))
+    return [_document(row) for row in rows]
+
+
+def count(connection: Connection, access: Access) -> int:
+    """How many documents are readable."""
+    query = (
+        select(func.count())
+        .select_from(tables.documents.join(tables.collections))
+        .where(tables.collections.c.name.in_(access.collections))
+    )
+    return connection.execute(query).scalar_one()
+
+
+def document(connection: Connection, access: Access, document_id: int) -> Document:
+    """One document; NotFound if it may not be read."""
+    query = _readable(access).where(tables.documents.c.id == min(document_id, MAX_ID))
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        raise _not_found(document_id)
+    return _document(row)
+
+
+def children(connection: Connection, access: Access, document_id: int) -> list[Document]:
+    """What was attached to a document, by id."""
+    document(connection, access, document_id)
+    query = _readable(access).where(tables.documents.c.parent_id == document_id)
+    return [_document(row) for row in connection.execute(query.order_by(tables.documents.c.id))]
+
+
+def text(
+    connection: Connection, access: Access, document_id: int, start: int, end: int | None
+) -> str:
+    """A span of a document's text, cut out by the database; NotFound if it may not be read."""
+    whole = tables.documents.c.text
+    n_chars = MAX_CHARS if end is None else max(0, end - start)
+    query = (
+        select(func.substr(whole, start + 1, n_chars))
+        .join(tables.collections)
+        .where(
+            tables.documents.c.id == min(document_id, MAX_ID),
+            tables.collections.c.name.in_(access.collections),
+        )
+    )
+    found: str | None = connection.execute(query).scalar_one_or_none()
+    if found is None:
+        raise _not_found(document_id)
+    return found
+
+
+def pages(connection: Connection, access: Access, document_id: int) -> list[Page]:
+    """A document's pages by number."""
+    document(connection, access, document_id)
+    query = select(tables.pages).where(tables.pages.c.document_id == document_id)
+    return [_page(row) for row in connection.execute(query.order_by(tables.pages.c.number))]
+
+
+def page(connection: Connection, access: Access, document_id: int, number: int) -> Page:
+    """One page; NotFound if there is none or it may not be read."""
+    document(connection, access, document_id)
+    query = select(tables.pages).where(
+        tables.pages.c.document_id == document_id, tables.pages.c.number == min(number, MAX_PAGE)
+    )
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        raise NotFound(
+            f"document {document_id} has no page {number}",
+            hint="Pages are counted from 1; only formats with a fixed layout have them.",
+        )
+    return _page(row)
+
+
+def chunks(connection: Connection, access: Access, ids: Sequence[int]) -> dict[int, StoredChunk]:
+    """Readable chunks by id."""
+    found: dict[int, StoredChunk] = {}
+    possible = [int(i) for i in ids if 0 < i <= MAX_ID]  # int: NumPy's integers don't bind
+    for start in range(0, len(possible), IN_LIMIT):
+        batch = possible[start : start + IN_LIMIT]
+        query = _readable_chunks(access).where(tables.chunks.c.id.in_(batch))
+        found |= {row.id: _stored_chunk(row) for row in connection.execute(query)}
+    return found
+
+
+def document_chunks(connection: Connection, access: Access, document_id: int) -> list[StoredChunk]:
+    """A document's chunks in order."""
+    document(connection, access, document_id)
+    query = _readable_chunks(access).where(tables.chunks.c.document_id == document_id)
+    rows = connection.execute(query.order_by(tables.chunks.c.ordinal))
+    return [_stored_chunk(row) for row in rows]
+
+
+def _readable(access: Access) -> Select[Any]:
+    return (
+        select(*_DOCUMENT, tables.collections.c.name.label("collection"))
+        .join(tables.collections)
+        .where(tables.collections.c.name.in_(access.collections))
+    )
+
+
+def _readable_chunks(access: Access) -> Select[Any]:
+    documents = tables.documents
+    return (
+        select(
+            tables.chunks,
+            tables.collections.c.name.label("collection"),
+            documents.c.title,
+            documents.c.source_uri,
+            documents.c.language,
+        )
+        .select_from(tables.chunks.join(documents).join(tables.collections))
+        .where(tables.collections.c.name.in_(access.collections))
+    )
+
+
+def _document(row: Row[Any]) -> Document:
+    fields = dict(row._mapping)
+    return Document(**fields | {"warnings": tuple(fields["warnings"])})
+
+
+def _page(row: Row[Any]) -> Page:
+    return Page(
+        number=row.number,
+        width=row.width,
+        height=row.height,
+        char_start=row.char_start,
+        char_end=row.char_end,
+        words=zlib.decompress(row.words),
+    )
+
+
+def _stored_chunk(row: Row[Any]) -> StoredChunk:
+    fields = {column.name: row._mapping[column] for column in _CHUNK}
+    fields["heading_path"] = tuple(fields["heading_path"])
+    fields["boxes"] = tuple(Box(*box) for box in fields["boxes"])
+    return StoredChunk(
+        id=row.id,
+        document_id=row.document_id,
+        collection=row.collection,
+        title=row.title,
+        source_uri=row.source_uri,
+        language=row.language,
+        chunk=Chunk(**fields),
+        header=row.header,
+    )
+
+
+def _not_found(document_id: int) -> NotFound:
+    return NotFound(
+        f"no document {document_id}",
+        hint="It may have been removed, or ingested again under a new id; list the documents.",
+    )

@@ -1,0 +1,1 @@
+"""Alembic's folder. A package, so that it is part of the wheel."""

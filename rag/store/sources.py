@@ -1,0 +1,140 @@
+"""The record of source files: one row for each file that ingest has seen, and what became of it."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from sqlalchemy import Connection, bindparam, insert, or_, select, update
+
+from rag.errors import NotFound
+from rag.store import tables
+from rag.types import SourceFile
+
+_FILE = [
+    tables.sources.c[name]
+    for name in (
+        "uri",
+        "size_bytes",
+        "mtime_ns",
+        "content_sha256",
+        "fingerprint",
+        "state",
+        "error",
+        "hint",
+        "retry",
+    )
+]
+
+
+class StoredSource(NamedTuple):
+    """A source row with what it is known by in the tables."""
+
+    id: int
+    collection_id: int
+    file: SourceFile
+
+
+def collection_id(connection: Connection, name: str) -> int | None:
+    """The id of a collection, None where it does not exist."""
+    query = select(tables.collections.c.id).where(tables.collections.c.name == name)
+    return connection.execute(query).scalar_one_or_none()
+
+
+def ensure_collection(connection: Connection, name: str) -> int:
+    """The id of a collection, which is created where it does not exist."""
+    found = collection_id(connection, name)
+    if found is not None:
+        return found
+    row = insert(tables.collections).values(name=name, created_at=datetime.now(UTC))
+    created: int = connection.execute(row.returning(tables.collections.c.id)).scalar_one()
+    return created
+
+
+def get(connection: Connection, collection: str, uri: str) -> StoredSource | None:
+    """One source by its URI."""
+    query = (
+        select(tables.sources.c.id, tables.sources.c.collection_id, *_FILE)
+        .join_from(tables.sources, tables.collections)
+        .where(tables.collections.c.name == collection, tables.sources.c.uri == uri)
+    )
+    row = connection.execute(query).one_or_none()
+    return None if row is None else StoredSource(row[0], row[1], SourceFile(*row[2:]))
+
+
+def put(
+    connection: Connection, collection_id: int, existing: StoredSource | None, source: SourceFile
+) -> int:
+    """Insert a source or overwrite the existing row; returns its id."""
+    values = {column.name: getattr(source, column.name) for column in _FILE}
+    values |= {"error": _printable(source.error), "hint": _printable(source.hint)}
+    values |= {"collection_id": collection_id, "changed_at": datetime.now(UTC)}
+    if existing is None:
+        row = insert(tables.sources).values(**values).returning(tables.sources.c.id)
+        source_id: int = connection.execute(row).scalar_one()
+        return source_id
+    connection.execute(
+        update(tables.sources).where(tables.sources.c.id == existing.id).values(**values)
+    )
+    return existing.id
+
+
+def under(connection: Connection, collection: str, uri: str) -> list[SourceFile]:
+    """The sources at `uri` or below it as a folder, by URI."""
+    folder = uri.rstrip("/") + "/"
+    below = folder[:-1] + chr(ord("/") + 1)  # the first string after all that begin with folder
+    column = tables.sources.c.uri
+    query = (
+        select(*_FILE)
+        .join_from(tables.sources, tables.collections)
+        .where(tables.collections.c.name == collection)
+        .where(or_(column == folder[:-1], (column >= folder) & (column < below)))
+        .order_by(column)
+    )
+    return [SourceFile(*row) for row in connection.execute(query)]
+
+
+def failures(connection: Connection, collection: str | None) -> list[tuple[str, SourceFile]]:
+    """The failed sources with their collection, by collection and URI."""
+    query = (
+        select(tables.collections.c.name, *_FILE)
+        .join_from(tables.sources, tables.collections)
+        .where(tables.sources.c.state == "failed")
+        .order_by(tables.collections.c.name, tables.sources.c.uri)
+    )
+    if collection is not None:
+        query = query.where(tables.collections.c.name == collection)
+    return [(name, SourceFile(*file)) for name, *file in connection.execute(query)]
+
+
+def touch(connection: Connection, collection: str, touched: Sequence[SourceFile]) -> None:
+    """Overwrite size, time and fingerprint of sources; NotFound if one is missing."""
+    if not touched:
+        return
+    statement = (
+        update(tables.sources)
+        .where(
+            tables.sources.c.collection_id == collection_id(connection, collection),
+            tables.sources.c.uri == bindparam("at"),
+        )
+        .values(
+            size_bytes=bindparam("size"),
+            mtime_ns=bindparam("mtime"),
+            fingerprint=bindparam("print"),
+            changed_at=datetime.now(UTC),
+        )
+    )
+    values = [
+        {"at": s.uri, "size": s.size_bytes, "mtime": s.mtime_ns, "print": s.fingerprint}
+        for s in touched
+    ]
+    result = connection.execute(statement, values)
+    if result.rowcount != len(touched):
+        raise NotFound(
+            f"a source to be touched is no longer in collection {collection!r}",
+            hint="Another run removed it; ingest the folder again.",
+        )
+
+
+def _printable(message: str) -> str:
+    """A message as a database can store it: it may quote the bytes of a broken file."""
+    return message.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")

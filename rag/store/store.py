@@ -1,0 +1,314 @@
+"""The store's one public class; what it does is written in the modules it delegates to.
+
+Every call is one transaction of its own and sees the newest committed state, whichever thread or
+process wrote it. Reading for a person always takes an `Access`; there is no default.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+
+from rag.errors import StoreError
+from rag.store import changes, documents, ingestion, integrity, snapshots, sources
+from rag.store.database import Database
+from rag.store.documents import CollectionInfo
+from rag.store.integrity import Stats
+from rag.store.originals import Originals
+from rag.types import (
+    Access,
+    Change,
+    Document,
+    IndexRow,
+    NewDocument,
+    Page,
+    Snapshot,
+    SourceFile,
+    StoredChunk,
+)
+
+REMOVE_BATCH = 200  # sources per transaction: short enough that other writers get their turn
+
+
+def _refuse_a_lost_database(url: str, data_dir: Path) -> None:
+    """An empty store must not take the place of one whose database file has gone."""
+    file = data_dir / "citadel.db"
+    try:
+        lost = not file.exists() and (data_dir / "snapshots").is_dir()
+    except PermissionError:
+        return  # whoever opens the database says this better
+    if lost and url == f"sqlite:///{file}":
+        raise StoreError(
+            f"the database {file} is missing, but the index snapshots made from it are there",
+            hint=f"Restore citadel.db from a backup, or move {data_dir} away to begin anew.",
+        )
+
+
+class Store:
+    """The SQL store. Safe to share between threads; each process opens its own."""
+
+    def __init__(self, database: Database, data_dir: Path) -> None:
+        self._database = database
+        self.data_dir = data_dir
+        self.originals = Originals(data_dir / "originals")
+
+    @classmethod
+    def open(cls, url: str, *, data_dir: Path) -> Self:
+        """Open the database at a SQLAlchemy URL, creating and migrating it where needed.
+
+        Raises:
+            ConfigError: the URL names neither a SQLite file nor PostgreSQL.
+            StoreError: the database cannot be reached, written or migrated, or is not ours.
+        """
+        _refuse_a_lost_database(url, data_dir)
+        return cls(Database.open(url, data_dir=data_dir), data_dir)
+
+    def close(self) -> None:
+        """Close every connection. The store cannot be used afterwards."""
+        self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # Collections
+
+    def collections(self) -> list[CollectionInfo]:
+        """All collections by name, with what they hold."""
+        with self._database.read() as connection:
+            return documents.collections(connection)
+
+    def access_to_all(self) -> Access:
+        """The access of the embedded single user: every collection that exists now."""
+        with self._database.read() as connection:
+            return Access(frozenset(info.name for info in documents.collections(connection)))
+
+    # Writing
+
+    def commit_source(
+        self,
+        collection: str,
+        source: SourceFile,
+        documents: Sequence[NewDocument],
+        *,
+        model_id: str,
+    ) -> list[int]:
+        """Replace all that was made from a source by these documents, in one transaction.
+
+        `documents[0]` is the file itself; each other one names an earlier one's `source_uri` as
+        its `parent_uri`. Where another run has meanwhile stored the source with the same
+        fingerprint nothing changes.
+
+        Returns the documents' ids, in order.
+
+        Raises:
+            ValueError: the documents contradict themselves; see `ingestion.validate`.
+        """
+        ingestion.validate(source, documents)
+        with self._database.write() as connection:
+            return ingestion.commit_source(
+                connection, collection, source, documents, model_id=model_id
+            )
+
+    def record_failure(self, collection: str, source: SourceFile) -> None:
+        """Record that a source could not be ingested, and remove what an older version gave.
+
+        The stored text no longer matches the file, so it would be cited wrongly. Where another run
+        has ingested the very same fingerprint, that stays and the failure is not recorded.
+        """
+        with self._database.write() as connection:
+            ingestion.record_failure(connection, collection, source)
+
+    def move_source(self, collection: str, old_uri: str, new: SourceFile) -> None:
+        """Give a source and its documents a new URI; chunks, vectors and ids stay.
+
+        A source that was at the new URI is replaced.
+
+        Raises:
+            NotFound: `old_uri` is not there, has failed, or no longer has the content of `new`.
+        """
+        with self._database.write() as connection:
+            ingestion.move_source(connection, collection, old_uri, new)
+
+    def touch_source(self, collection: str, *touched: SourceFile) -> None:
+        """Record new size, time and fingerprint of sources whose content is the same.
+
+        Raises:
+            NotFound: one is not in the collection; then none is changed.
+        """
+        with self._database.write() as connection:
+            sources.touch(connection, collection, touched)
+
+    def remove_sources(self, collection: str, uris: Sequence[str]) -> int:
+        """Remove sources and what was made from them; returns the number of documents removed.
+
+        Each batch is one transaction, so what was removed stays removed if this is interrupted.
+        """
+        removed = 0
+        for start in range(0, len(uris), REMOVE_BATCH):
+            with self._database.write() as connection:
+                batch = uris[start : start + REMOVE_BATCH]
+                removed += ingestion.remove_sources(connection, collection, batch)
+        return removed
+
+    def sweep_originals(self) -> int:
+        """Delete the originals that no document refers to; returns how many."""
+        with self._database.read() as connection:
+            referenced = documents.content_hashes(connection)
+        return self.originals.sweep(referenced)
+
+    # Sources
+
+    def sources(self, collection: str, under: str) -> list[SourceFile]:
+        """The sources at `under` or below it as a folder, by URI."""
+        with self._database.read() as connection:
+            return sources.under(connection, collection, under)
+
+    def failures(self, collection: str | None = None) -> list[tuple[str, SourceFile]]:
+        """The sources that could not be ingested, each with its collection's name."""
+        with self._database.read() as connection:
+            return sources.failures(connection, collection)
+
+    # Reading for a person
+
+    def list_documents(
+        self, access: Access, *, after: int = 0, limit: int = 50, title_contains: str = ""
+    ) -> list[Document]:
+        """Readable documents by id, beginning after the id `after`; letter case is ignored."""
+        with self._database.read() as connection:
+            return documents.list_documents(
+                connection, access, after=after, limit=limit, title_contains=title_contains
+            )
+
+    def count_documents(self, access: Access) -> int:
+        """How many documents are readable."""
+        with self._database.read() as connection:
+            return documents.count(connection, access)
+
+    def document(self, access: Access, document_id: int) -> Document:
+        """One document.
+
+        Raises:
+            NotFound: it does not exist or may not be read.
+        """
+        with self._database.read() as connection:
+            return documents.document(connection, access, document_id)
+
+    def children(self, access: Access, document_id: int) -> list[Document]:
+        """What was attached to a document, by id.
+
+        Raises:
+            NotFound: it does not exist or may not be read.
+        """
+        with self._database.read() as connection:
+            return documents.children(connection, access, document_id)
+
+    def text(self, access: Access, document_id: int, start: int = 0, end: int | None = None) -> str:
+        """A document's text, or the half-open span of it; offsets are not negative.
+
+        Raises:
+            NotFound: it does not exist or may not be read.
+        """
+        with self._database.read() as connection:
+            return documents.text(connection, access, document_id, start, end)
+
+    def pages(self, access: Access, document_id: int) -> list[Page]:
+        """A document's pages by number; empty where its format has none.
+
+        Raises:
+            NotFound: it does not exist or may not be read.
+        """
+        with self._database.read() as connection:
+            return documents.pages(connection, access, document_id)
+
+    def page(self, access: Access, document_id: int, number: int) -> Page:
+        """One page.
+
+        Raises:
+            NotFound: the document may not be read or has no such page.
+        """
+        with self._database.read() as connection:
+            return documents.page(connection, access, document_id, number)
+
+    def chunks(self, access: Access, ids: Sequence[int]) -> dict[int, StoredChunk]:
+        """Chunks by id. What does not exist or may not be read is absent.
+
+        This is the last check before a hit leaves.
+        """
+        with self._database.read() as connection:
+            return documents.chunks(connection, access, ids)
+
+    def document_chunks(self, access: Access, document_id: int) -> list[StoredChunk]:
+        """A document's chunks in order.
+
+        Raises:
+            NotFound: it does not exist or may not be read.
+        """
+        with self._database.read() as connection:
+            return documents.document_chunks(connection, access, document_id)
+
+    # For the indexes
+
+    def head(self) -> int:
+        """Sequence number of the newest change, 0 before the first."""
+        with self._database.read() as connection:
+            return changes.head(connection)
+
+    def changes(self, after: int, limit: int = 1000) -> list[Change]:
+        """The changes following `after`, in order and without a gap."""
+        with self._database.read() as connection:
+            return changes.following(connection, after, limit)
+
+    def index_rows(self, chunk_ids: Sequence[int]) -> list[IndexRow]:
+        """What the indexes need of these chunks, by id; chunks that are gone are absent."""
+        with self._database.read() as connection:
+            return changes.index_rows(connection, chunk_ids)
+
+    @contextmanager
+    def reading(self, batch: int = 1000) -> Iterator[tuple[int, Iterator[list[IndexRow]]]]:
+        """Everything an index needs, as of one moment.
+
+        Yields the change log's head at that moment, and the rows of all chunks by id in batches.
+        """
+        with self._database.read_snapshot() as connection:
+            yield changes.head(connection), changes.all_index_rows(connection, batch)
+
+    def model_ids(self) -> set[str]:
+        """The models that the stored vectors were made by."""
+        with self._database.read() as connection:
+            return changes.model_ids(connection)
+
+    def record_snapshot(self, snapshot: Snapshot) -> None:
+        """Record an index snapshot that has been written; one at the same path is replaced."""
+        with self._database.write() as connection:
+            snapshots.record(connection, snapshot)
+
+    def snapshots(self, kind: Literal["dense", "lexical"]) -> list[Snapshot]:
+        """The recorded snapshots of an index, newest first."""
+        with self._database.read() as connection:
+            return snapshots.of_kind(connection, kind)
+
+    def forget_snapshot(self, path: str) -> None:
+        """Strike a snapshot off the record; nothing happens if it isn't there."""
+        with self._database.write() as connection:
+            snapshots.forget(connection, path)
+
+    # About the store
+
+    def check(self) -> list[str]:
+        """What is wrong inside the database, as sentences; empty when it is sound."""
+        with self._database.read_snapshot() as connection:
+            return integrity.check(connection)
+
+    def stats(self) -> Stats:
+        """How much the store holds."""
+        with self._database.read_snapshot() as connection:
+            return integrity.stats(connection)

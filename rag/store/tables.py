@@ -1,0 +1,184 @@
+"""The tables. The migrations bring a database to what is written here; a test compares the two.
+
+Ids are never given twice, so that an index or a citation that is behind the store points at
+nothing rather than at something else.
+"""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.types import TypeDecorator
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A time in UTC, also on SQLite, which forgets the zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+
+
+# SQLite numbers rows automatically only in a column of type INTEGER.
+Id = BigInteger().with_variant(Integer(), "sqlite")
+# Compared by bytes, so that "everything below this folder" is a range of the index.
+Uri = Text().with_variant(Text(collation="C"), "postgresql")
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+collections = Table(
+    "collections",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("created_at", UtcDateTime, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+sources = Table(
+    "sources",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("collection_id", ForeignKey("collections.id"), nullable=False),
+    Column("uri", Uri, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("mtime_ns", BigInteger, nullable=False),
+    Column("content_sha256", Text, nullable=False),
+    Column("fingerprint", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("hint", Text, nullable=False),
+    Column("retry", Boolean, nullable=False),
+    Column("changed_at", UtcDateTime, nullable=False),
+    UniqueConstraint("collection_id", "uri"),
+    CheckConstraint("state IN ('ingested', 'failed')", name="state"),
+    sqlite_autoincrement=True,
+)
+
+documents = Table(
+    "documents",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("collection_id", ForeignKey("collections.id"), nullable=False),
+    Column("source_id", ForeignKey("sources.id"), nullable=False, index=True),
+    Column("parent_id", ForeignKey("documents.id", ondelete="CASCADE"), index=True),
+    Column("source_uri", Uri, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("media_type", Text, nullable=False),
+    Column("language", Text, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("n_chars", Integer, nullable=False),
+    Column("n_chunks", Integer, nullable=False),
+    Column("n_pages", Integer, nullable=False),
+    Column("content_sha256", Text, nullable=False),
+    Column("metadata", JSON, nullable=False),
+    Column("warnings", JSON, nullable=False),
+    Column("ingested_at", UtcDateTime, nullable=False),
+    # Last, so that SQLite reads the columns before it without walking through a long text.
+    Column("text", Text, nullable=False),
+    UniqueConstraint("collection_id", "source_uri"),
+    Index(None, "collection_id", "n_chunks"),  # counts without touching the rows
+    sqlite_autoincrement=True,
+)
+
+pages = Table(
+    "pages",
+    metadata,
+    Column("document_id", ForeignKey("documents.id", ondelete="CASCADE"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("width", Float, nullable=False),
+    Column("height", Float, nullable=False),
+    Column("char_start", Integer, nullable=False),
+    Column("char_end", Integer, nullable=False),
+    Column("words", LargeBinary, nullable=False),  # zlib; see `rag.types.Page`
+)
+
+chunks = Table(
+    "chunks",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("document_id", ForeignKey("documents.id", ondelete="CASCADE"), nullable=False),
+    Column("ordinal", Integer, nullable=False),
+    Column("char_start", Integer, nullable=False),
+    Column("char_end", Integer, nullable=False),
+    Column("header_start", Integer, nullable=False),
+    Column("header_end", Integer, nullable=False),
+    Column("page_start", Integer),
+    Column("page_end", Integer),
+    Column("n_tokens", Integer, nullable=False),
+    Column("heading_path", JSON, nullable=False),
+    Column("boxes", JSON, nullable=False),  # [[page, x0, y0, x1, y1], …] to 1/100 point
+    # Repeated from the document: cutting a span out of a long text reads all of it.
+    Column("text", Text, nullable=False),
+    Column("header", Text, nullable=False),
+    UniqueConstraint("document_id", "ordinal"),
+    sqlite_autoincrement=True,
+)
+
+vectors = Table(
+    "vectors",
+    metadata,
+    Column("chunk_id", ForeignKey("chunks.id", ondelete="CASCADE"), primary_key=True),
+    Column("model_id", Text, nullable=False, index=True),
+    Column("vector", LargeBinary, nullable=False),  # little-endian float32, unit length
+)
+
+changes = Table(
+    "changes",
+    metadata,
+    Column("seq", Id, primary_key=True, autoincrement=False),
+    Column("op", Text, nullable=False),
+    # No foreign key: the log outlives the document.
+    Column("document_id", BigInteger, nullable=False, index=True),
+    Column("chunk_ids", LargeBinary, nullable=False),  # little-endian int64
+    CheckConstraint("op IN ('put', 'delete')", name="op"),
+)
+
+log_head = Table(
+    "log_head",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("seq", BigInteger, nullable=False),
+    CheckConstraint("id = 1", name="single_row"),
+)
+
+snapshots = Table(
+    "snapshots",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("kind", Text, nullable=False, index=True),
+    Column("seq", BigInteger, nullable=False),
+    Column("path", Text, nullable=False, unique=True),
+    Column("sha256", Text, nullable=False),
+    Column("config", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    sqlite_autoincrement=True,
+)
