@@ -1,0 +1,208 @@
+"""The lexical index: Tantivy's BM25 over words, one field for each stemmer.
+
+A chunk goes into the fields of its document's language, a query is put to all of them, each with
+its own stemmer; so a German question finds German inflections without a guess at its language.
+Title, file name and headings count as part of the text, and once more in a field of their own: a
+chunk of a quarterly report that doesn't say whose it is must be found by the company's name. Only
+the query's words that carry meaning are searched (BENCHMARKS.md has what each of these brought).
+Knows chunk ids, collections and text; knows nothing of vectors.
+"""
+
+import contextlib
+import math
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Self
+
+import tantivy
+
+from rag.errors import SearchIndexError
+from rag.types import Access, IndexRow
+
+SCHEMA_VERSION = "2"
+STEMMERS = {
+    "en": "english",
+    "de": "german",
+    "fr": "french",
+    "it": "italian",
+    "pt": "portuguese",
+    "es": "spanish",
+}
+OTHER = "other"  # languages without a stemmer
+FIELDS = (*STEMMERS, OTHER)
+HEADING_WEIGHT = 0.5  # of title, file name and headings against the text
+WRITER_HEAP = 64 * 1024**2
+# Tantivy's English list lacks the words that questions are made of; its other lists have them.
+QUESTION_WORDS = (  # noqa: SIM905  a list of one word a line is no easier to read
+    "what which who whom whose when where why how do does did doing done have has had having can"
+    " could should would will shall may might must am is are was were be been being i me my mine we"
+    " us our you your he him his she her its they them their this these those there here any some"
+    " many much also about from up out so than too very just give tell get got let s t"
+).split()
+MAX_QUERY_WORDS = 64  # of one field; a pasted page is cut
+
+
+class LexicalIndex:
+    """BM25 over the chunks. One process writes to one directory; threads may search it at once."""
+
+    def __init__(self, directory: Path) -> None:
+        """Open the index in `directory`, creating it where the directory is empty.
+
+        Raises:
+            SearchIndexError: the directory holds something else.
+        """
+        try:
+            self._index = tantivy.Index(_schema(), path=str(directory))
+        except (ValueError, OSError) as error:
+            raise SearchIndexError(f"cannot open the lexical index: {error}") from error
+        self._all = {language: _analyzer(language) for language in FIELDS}
+        self._content = {language: _analyzer(language, content=True) for language in FIELDS}
+        for language, analyzer in self._all.items():
+            self._index.register_tokenizer(f"citadel_{language}", analyzer)
+        self.directory = directory
+        self._writer: tantivy.IndexWriter | None = None
+
+    @classmethod
+    def load(cls, snapshot: Path, directory: Path) -> Self:
+        """Open a snapshot in a directory of one's own.
+
+        Tantivy never changes a segment file once written, so these are hard links; what it
+        replaces, the two lists of segments, is copied.
+
+        Raises:
+            SearchIndexError: the snapshot is gone or is no index.
+        """
+        try:
+            for file in snapshot.iterdir():
+                replaced = file.suffix == ".json" or file.name.startswith(".")
+                _bring(file, directory / file.name, link=not replaced)
+        except OSError as error:
+            raise SearchIndexError(f"cannot load the lexical index: {error}") from error
+        return cls(directory)
+
+    def append(self, rows: Iterable[IndexRow]) -> None:
+        """Add chunks; seen by searches after `commit`."""
+        writer = self._open_writer()
+        for row in rows:
+            language = _field(row.language)
+            heading = "\n".join(filter(None, (row.title, row.name, row.heading)))
+            document = tantivy.Document()
+            document.add_unsigned("chunk_id", row.chunk_id)
+            document.add_unsigned("document_id", row.document_id)
+            document.add_text("collection", row.collection)
+            document.add_text(f"text_{language}", f"{heading}\n{row.text}")
+            document.add_text(f"heading_{language}", heading)
+            writer.add_document(document)
+
+    def delete_document(self, document_id: int) -> None:
+        """Take a document's chunks out; in force after `commit`."""
+        query = tantivy.Query.term_query(self._index.schema, "document_id", document_id)
+        self._open_writer().delete_documents_by_query(query)
+
+    def commit(self) -> None:
+        """Put what was appended and deleted in force for every later search."""
+        if self._writer is not None:
+            self._writer.commit()
+            self._index.reload()
+
+    def close(self) -> None:
+        """Commit, wait for merges and release the writer; searching goes on."""
+        if self._writer is not None:
+            self._writer.commit()
+            self._writer.wait_merging_threads()
+            self._writer = None
+            self._index.reload()
+
+    def search(self, query: str, k: int, access: Access) -> list[tuple[int, float]]:
+        """The `k` best readable chunks for the words of a query, as (chunk id, BM25 score)."""
+        words = self._word_queries(query)
+        if not words or not access.collections:
+            return []
+        readable = tantivy.Query.term_set_query(
+            self._index.schema, "collection", sorted(access.collections)
+        )
+        parsed = tantivy.Query.boolean_query(
+            [
+                (tantivy.Occur.Must, tantivy.Query.boolean_query(words)),
+                (tantivy.Occur.Must, tantivy.Query.const_score_query(readable, 0.0)),
+            ]
+        )
+        searcher = self._index.searcher()
+        hits = searcher.search(parsed, k, count=False).hits
+        ids = searcher.fast_field_values("chunk_id", [address for _, address in hits])
+        return [(int(i), float(score)) for i, (score, _) in zip(ids, hits, strict=True)]
+
+    def content_terms(self, text: str, language: str) -> list[str]:
+        """The stems of the words of `text` that carry meaning, in order, with repeats."""
+        return list(self._content[_field(language)].analyze(text))
+
+    def idf(self, term: str, language: str) -> float:
+        """Inverse document frequency of a stem, Robertson and Sparck Jones; > 0."""
+        searcher = self._index.searcher()
+        n = searcher.num_docs
+        frequency = min(n, searcher.doc_freq(f"text_{_field(language)}", term))
+        return math.log(1 + (n - frequency + 0.5) / (frequency + 0.5))
+
+    def ids(self) -> list[int]:
+        """Chunk ids of everything that a search can return."""
+        searcher = self._index.searcher()
+        hits = searcher.search(tantivy.Query.all_query(), max(1, searcher.num_docs)).hits
+        return [int(i) for i in searcher.fast_field_values("chunk_id", [a for _, a in hits])]
+
+    def __len__(self) -> int:
+        return int(self._index.searcher().num_docs)
+
+    def _open_writer(self) -> tantivy.IndexWriter:
+        if self._writer is None:
+            self._writer = self._index.writer(heap_size=WRITER_HEAP, num_threads=1)
+        return self._writer
+
+    def _word_queries(self, query: str) -> list[tuple[tantivy.Occur, tantivy.Query]]:
+        schema = self._index.schema
+        queries = []
+        for language in FIELDS:
+            words = self._content[language].analyze(query) or self._all[language].analyze(query)
+            for word in list(dict.fromkeys(words))[:MAX_QUERY_WORDS]:
+                text = tantivy.Query.term_query(schema, f"text_{language}", word)
+                heading = tantivy.Query.term_query(schema, f"heading_{language}", word)
+                queries += [text, tantivy.Query.boost_query(heading, HEADING_WEIGHT)]
+        return [(tantivy.Occur.Should, word) for word in queries]
+
+
+def _bring(file: Path, target: Path, *, link: bool) -> None:
+    """Link a file, or copy it where that is asked for or the file system has no hard links."""
+    if link:
+        with contextlib.suppress(OSError):
+            target.hardlink_to(file)
+            return
+    shutil.copyfile(file, target)
+
+
+def _schema() -> tantivy.Schema:
+    builder = tantivy.SchemaBuilder()
+    builder.add_unsigned_field("chunk_id", fast=True, indexed=True)
+    builder.add_unsigned_field("document_id", indexed=True)
+    builder.add_text_field("collection", tokenizer_name="raw", index_option="basic")
+    for language in FIELDS:
+        for field in ("text", "heading"):
+            tokenizer = f"citadel_{language}"
+            builder.add_text_field(f"{field}_{language}", tokenizer_name=tokenizer)
+    return builder.build()
+
+
+def _field(language: str) -> str:
+    return language if language in STEMMERS else OTHER
+
+
+def _analyzer(language: str, *, content: bool = False) -> tantivy.TextAnalyzer:
+    """Words to stems; with `content` only those that carry meaning."""
+    builder = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple())
+    builder = builder.filter(tantivy.Filter.remove_long(60)).filter(tantivy.Filter.lowercase())
+    if content:
+        if language in STEMMERS:
+            builder = builder.filter(tantivy.Filter.stopword(STEMMERS[language]))
+        builder = builder.filter(tantivy.Filter.custom_stopword(QUESTION_WORDS))
+    if language in STEMMERS:
+        builder = builder.filter(tantivy.Filter.stemmer(STEMMERS[language]))
+    return builder.filter(tantivy.Filter.ascii_fold()).build()

@@ -1,0 +1,104 @@
+"""A query in, hits out: both branches, fused, checked once more against the store."""
+
+import contextlib
+import time
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rag.errors import NotFound
+from rag.search.embed import Embedder
+from rag.search.fuse import fuse
+from rag.search.indexes import Indexes
+from rag.search.passages import Passage, merge
+from rag.store import Store
+from rag.text import valid_unicode
+from rag.types import Access, Hit
+
+BRANCH_K = 100  # candidates that each branch hands to the fusion, at least
+MERGED = 4  # chunks looked at for each passage asked for, so that neighbours can join it
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """The hits of a query, best first, and where the time went."""
+
+    query: str
+    hits: list[Hit]
+    timings_ms: dict[str, float]
+    vector: NDArray[np.float32]  # (dim,), the query's
+
+
+class Retriever:
+    """Answers queries. Thread-safe."""
+
+    def __init__(
+        self, store: Store, indexes: Indexes, embedder: Embedder, dense_weight: float
+    ) -> None:
+        self._store = store
+        self._indexes = indexes
+        self._embedder = embedder
+        self._dense_weight = dense_weight
+
+    def retrieve(self, query: str, access: Access, k: int) -> SearchResult:
+        """The `k` best passages for `query` that `access` allows, as of the newest change."""
+        clock = _Clock()
+        query = valid_unicode(query)
+        self._indexes.catch_up()
+        clock.lap("catch_up")
+        vector = self._embedder.encode([query])[0]  # (dim,)
+        clock.lap("embed")
+        branch_k = max(BRANCH_K, MERGED * k)
+        dense = dict(self._indexes.search_dense(vector, branch_k, access))
+        clock.lap("dense")
+        lexical = dict(self._indexes.search_lexical(query, branch_k, access))
+        clock.lap("lexical")
+        fused = fuse(dense, lexical, self._dense_weight)[: MERGED * k]
+        passages = self._passages(fused, k, access)
+        hits = [
+            Hit(
+                rank=rank,
+                score=passage.score,
+                dense=dense.get(passage.best.id, 0.0),
+                lexical=lexical.get(passage.best.id, 0.0),
+                chunk=passage.best,
+                members=tuple(passage.members),
+                text=text,
+            )
+            for rank, (passage, text) in enumerate(passages, 1)
+        ]
+        clock.lap("store")
+        return SearchResult(query, hits, clock.timings_ms, vector)
+
+    def _passages(
+        self, fused: list[tuple[int, float]], k: int, access: Access
+    ) -> list[tuple[Passage, str]]:
+        """The best passages of what the store, asked once more, lets this caller read."""
+        chunks = self._store.chunks(access, [chunk_id for chunk_id, _ in fused])
+        passages = merge([(chunks[i], score) for i, score in fused if i in chunks])
+        readable = []
+        for passage in passages[:k]:
+            with contextlib.suppress(NotFound):  # removed since the line above
+                readable.append((passage, self._text(passage, access)))
+        return readable
+
+    def _text(self, passage: Passage, access: Access) -> str:
+        first, last = passage.members[0], passage.members[-1]
+        if first is last:
+            return first.chunk.text
+        start, end = first.chunk.char_start, last.chunk.char_end
+        return self._store.text(access, passage.best.document_id, start, end)
+
+
+class _Clock:
+    """Laps in milliseconds by name."""
+
+    def __init__(self) -> None:
+        self.timings_ms: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter()
+        self.timings_ms[name] = round((now - self._last) * 1000, 2)
+        self._last = now

@@ -1,0 +1,157 @@
+"""Index snapshots on disk: written to a new folder, synced, renamed, recorded with their SHA-256.
+
+A snapshot is never changed once it has its name, and never loaded before its hash has been
+compared: FAISS files are parsed by native code. What is damaged, missing or of another
+configuration is forgotten and the caller rebuilds from the store; nothing here is worth keeping.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import secrets
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Literal
+
+from rag.store import Store
+from rag.types import Snapshot
+
+Kind = Literal["dense", "lexical"]
+KINDS: tuple[Kind, ...] = ("dense", "lexical")
+KEEP = 2  # a process that is just loading the last one must not lose it under its hands
+
+
+def publish(
+    store: Store, kind: Kind, seq: int, config: str, write: Callable[[Path], None]
+) -> Snapshot:
+    """Let `write` fill a folder, and make that folder the newest snapshot of its kind."""
+    root = store.data_dir / "snapshots"
+    folder, claim = claim_folder(root, f".writing-{kind}-{seq}")
+    try:
+        write(folder)
+        for file in folder.iterdir():
+            _sync(file)
+        _sync(folder)
+        folder = folder.rename(root / folder.name.removeprefix(".writing-"))
+        _sync(root)
+        path = folder.relative_to(store.data_dir).as_posix()
+        snapshot = Snapshot(kind, seq, path, directory_sha256(folder), config)
+        store.record_snapshot(snapshot)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    finally:
+        os.close(claim)
+    for old in store.snapshots(kind)[KEEP:]:
+        _discard(store, old)
+    return snapshot
+
+
+def usable(
+    store: Store, kind: Kind, config: str, say: Callable[[str], None]
+) -> Iterator[tuple[Snapshot, Path]]:
+    """Snapshots of this configuration whose files are as recorded, newest first."""
+    for snapshot in store.snapshots(kind):
+        if snapshot.config != config:
+            continue
+        fault = _fault(store, snapshot)
+        if fault:
+            say(f"{fault}; it is not used")
+            _discard(store, snapshot)
+        else:
+            yield snapshot, store.data_dir / snapshot.path
+
+
+def faults(store: Store) -> list[str]:
+    """What is wrong with the recorded snapshots, as sentences."""
+    found = (_fault(store, snapshot) for kind in KINDS for snapshot in store.snapshots(kind))
+    return [fault for fault in found if fault]
+
+
+def _fault(store: Store, snapshot: Snapshot) -> str:
+    """Why a snapshot may not be loaded; empty where it may."""
+    directory = store.data_dir / snapshot.path
+    try:
+        if directory_sha256(directory) == snapshot.sha256:
+            return ""
+        wrong = "damaged"
+    except OSError as error:  # taken away as a whole or meanwhile, or not readable
+        wrong = "missing" if not directory.is_dir() else f"unreadable: {error}"
+    return f"the {snapshot.kind} index snapshot {snapshot.path} is {wrong}"
+
+
+def discard_all(store: Store) -> None:
+    """Forget and delete every snapshot, and what killed processes left behind."""
+    for kind in KINDS:
+        for snapshot in store.snapshots(kind):
+            _discard(store, snapshot)
+    clear_leftovers(store)
+
+
+def claim_folder(parent: Path, prefix: str) -> tuple[Path, int]:
+    """A new folder that `clear_leftovers` leaves alone until the returned descriptor is closed.
+
+    The claim is a lock on the folder itself, which ends with the process however that ends. Unlike
+    a process id it holds across containers that share a data directory.
+    """
+    parent.mkdir(parents=True, exist_ok=True)
+    with _locked(parent):
+        folder = parent / f"{prefix}-{secrets.token_hex(6)}"
+        folder.mkdir()
+        descriptor = os.open(folder, os.O_RDONLY)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    return folder, descriptor
+
+
+def clear_leftovers(store: Store) -> None:
+    """Delete what killed processes left: folders that nobody claims and nothing refers to."""
+    for parent in (store.data_dir / "snapshots", store.data_dir / "work"):
+        if not parent.is_dir():
+            continue
+        with _locked(parent):
+            for folder in parent.iterdir():
+                with contextlib.suppress(OSError), _locked(folder, wait=False):
+                    path = folder.relative_to(store.data_dir).as_posix()
+                    if path not in _recorded(store):
+                        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _recorded(store: Store) -> set[str]:
+    return {snapshot.path for kind in KINDS for snapshot in store.snapshots(kind)}
+
+
+@contextlib.contextmanager
+def _locked(folder: Path, *, wait: bool = True) -> Iterator[None]:
+    """Hold a folder's lock; BlockingIOError if another has it and `wait` is not wanted."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def directory_sha256(directory: Path) -> str:
+    """SHA-256 over names and contents of the files in a folder, in order of name."""
+    digest = hashlib.sha256()
+    for file in sorted(directory.iterdir()):
+        digest.update(file.name.encode() + b"\0")
+        with file.open("rb") as stream:
+            digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()
+
+
+def _discard(store: Store, snapshot: Snapshot) -> None:
+    store.forget_snapshot(snapshot.path)
+    with contextlib.suppress(FileNotFoundError):
+        shutil.rmtree(store.data_dir / snapshot.path)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,78 @@
+"""Proof that store, dense index and lexical index agree, as `citadel verify` asks for it."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+
+from rag.search.dense import DenseIndex
+from rag.search.indexes import Setting, open_indexes
+from rag.search.snapshot import faults
+from rag.store import Store
+from rag.types import IndexRow
+
+SHOWN = 5  # ids named per problem
+SAME = 0.99  # cosine from which two vectors are the same but for the index's rounding
+
+
+def verify(
+    store: Store, model_id: str, dim: int, setting: Setting, say: Callable[[str], None]
+) -> list[str]:
+    """Everything that is wrong, as sentences; empty when the three agree.
+
+    Both indexes are compared as a server would load them: snapshot, then what changed since.
+    """
+    problems = [
+        *store.check(),
+        *(f"{fault}; the next search rebuilds it" for fault in faults(store)),
+    ]
+    other_models = store.model_ids() - {model_id}
+    if other_models:
+        problems.append(
+            f"vectors of {len(other_models)} other embedding model(s) are stored and not searched;"
+            " run `citadel ingest` again over the same folders"
+        )
+    with open_indexes(store, model_id, dim, setting, say) as indexes:
+        stored: set[int] = set()
+        of_this_model: set[int] = set()
+        different: list[int] = []
+        with store.reading() as (seq, batches):
+            for rows in batches:
+                stored.update(row.chunk_id for row in rows)
+                mine = [row for row in rows if row.model_id == model_id]
+                of_this_model.update(row.chunk_id for row in mine)
+                different += _different(mine, indexes.dense)
+            if seq != indexes.seq:
+                return [*problems, "the store changed meanwhile; run `citadel verify` again"]
+        problems += _compare("dense", indexes.dense.ids(), of_this_model)
+        problems += _compare("lexical", indexes.lexical.ids(), stored)
+        if different:
+            problems.append(
+                f"the dense index holds other vectors than the store: {len(different)}, such as"
+                f" {different[:SHOWN]}; run `citadel reindex`"
+            )
+    return problems
+
+
+def _different(rows: Sequence[IndexRow], dense: DenseIndex) -> list[int]:
+    """Chunks whose vector in the index is not the store's."""
+    held = set(dense.ids())
+    both = [row for row in rows if row.chunk_id in held]
+    if not both:
+        return []
+    vectors = dense.vectors([row.chunk_id for row in both])  # (n, dim)
+    cosines = [float(row.vector @ vector) for row, vector in zip(both, vectors, strict=True)]
+    return [row.chunk_id for row, cosine in zip(both, cosines, strict=True) if cosine < SAME]
+
+
+def _compare(name: str, indexed: Iterable[int], stored: set[int]) -> list[str]:
+    counts = Counter(indexed)
+    found = {
+        "holds chunks that the store does not have": counts.keys() - stored,
+        "lacks chunks that the store has": stored - counts.keys(),
+        "holds chunks more than once": {i for i, n in counts.items() if n > 1},
+    }
+    return [
+        f"the {name} index {problem}: {len(ids)}, such as {sorted(ids)[:SHOWN]};"
+        " run `citadel reindex`"
+        for problem, ids in found.items()
+        if ids
+    ]
