@@ -1,0 +1,141 @@
+"""`answer()`: the one implementation of a question's way to a cited answer.
+
+    retrieve → score the quotes → abstain if nothing supports an answer → choose → cite and check
+    → release sentence by sentence → final event
+
+The model's engine will take the place between abstaining and citing; what it writes is checked the
+same way. A rewrite of follow-ups joins before, a guard on both sides.
+"""
+
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Protocol
+
+from anyio import to_thread
+
+from rag.answer.cite import Quote, cite
+from rag.answer.events import Event, Final, Searched, Sentence
+from rag.answer.evidence import evidence
+from rag.answer.extract import Candidate, Question, candidates, choose
+from rag.errors import BadRequest
+from rag.search.embed import Embedder
+from rag.search.indexes import Indexes
+from rag.search.retrieve import Retriever
+from rag.settings import Settings
+from rag.store import Store
+from rag.text import valid_unicode
+from rag.types import Access, Citation, Hit
+
+RETRIEVED = 20
+RELATED = 3
+ENGINE = "extractive"
+GLUE = "\n\n"  # between quotes of an answer
+
+
+class Parts(Protocol):
+    """What an answer is made with; `rag.appliance.Appliance` has it."""
+
+    settings: Settings
+    store: Store
+    embedder: Embedder
+    indexes: Indexes
+    retriever: Retriever
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    hits: Sequence[Hit]
+    scored: Sequence[Candidate]
+    evidence: float
+    timings_ms: dict[str, float]
+
+
+async def answer(
+    question: str, access: Access, parts: Parts, *, request_id: str
+) -> AsyncIterator[Event]:
+    """Answer a question from what `access` allows.
+
+    Raises:
+        BadRequest: the question is empty.
+    """
+    began = time.perf_counter()
+    question = valid_unicode(question)
+    query = " ".join(question.split())
+    if not query:
+        raise BadRequest("the question is empty", hint="Ask something in words.")
+    found = await to_thread.run_sync(_find, query, access, parts)
+    searched = Searched(
+        query=query,
+        collections=tuple(sorted(access.collections)),
+        n_documents=await to_thread.run_sync(parts.store.count_documents, access),
+        n_hits=len(found.hits),
+    )
+    yield searched
+    quotes = []
+    if found.evidence >= parts.settings.answer_threshold:
+        quotes = choose(found.scored, parts.settings.answer_max_quotes)
+    text = ""
+    citations: list[Citation] = []
+    for quote in quotes:
+        sentence = await to_thread.run_sync(
+            _release, quote, text, len(citations) + 1, parts, access
+        )
+        if sentence is not None:
+            text += (GLUE if text else "") + sentence.text
+            citations.extend(sentence.citations)
+            yield sentence
+    related = () if text else await to_thread.run_sync(_related, found.hits, parts.store, access)
+    total = round((time.perf_counter() - began) * 1000, 2)
+    yield Final(
+        status="answered" if text else "no_evidence",
+        question=question,
+        answer=text,
+        citations=tuple(citations),
+        related=related,
+        searched=searched,
+        evidence=round(found.evidence, 4),
+        engine=ENGINE,
+        timings_ms={**found.timings_ms, "total": total},
+        request_id=request_id,
+    )
+
+
+async def collect(events: AsyncIterator[Event]) -> Final:
+    """The final event of a stream, for callers who don't stream."""
+    final = None
+    async for event in events:
+        if isinstance(event, Final):
+            final = event
+    assert final is not None, "answer() ends with Final or raises"
+    return final
+
+
+def _find(query: str, access: Access, parts: Parts) -> _Found:
+    result = parts.retriever.retrieve(query, access, RETRIEVED)
+    began = time.perf_counter()
+    languages = {hit.chunk.language for hit in result.hits}
+    lexical = parts.indexes.lexical
+    prepared = Question.of(query, result.vector, languages, lexical)
+    scored = candidates(prepared, result.hits, parts.embedder, lexical)
+    timings = {**result.timings_ms, "quotes": round((time.perf_counter() - began) * 1000, 2)}
+    return _Found(result.hits, scored, evidence(result.hits, scored), timings)
+
+
+def _related(hits: Sequence[Hit], store: Store, access: Access) -> tuple[Hit, ...]:
+    """The best hits that may still be read; between the search and now a reader may be slow."""
+    readable = store.chunks(access, [member.id for hit in hits for member in hit.members])
+    still = (hit for hit in hits if all(member.id in readable for member in hit.members))
+    return tuple(islice(still, RELATED))
+
+
+def _release(
+    quote: Quote, so_far: str, number: int, parts: Parts, access: Access
+) -> Sentence | None:
+    """The checked sentence of a quote, None where its citation does not hold."""
+    start = len(so_far) + len(GLUE) if so_far else 0
+    citation = cite(quote, number, start, parts.store, access)
+    if citation is None:
+        return None
+    return Sentence(quote.shown, start, citation.answer_end, (citation,))
