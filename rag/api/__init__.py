@@ -1,0 +1,47 @@
+"""HTTP over the appliance: authentication, routes and error shapes; no logic of its own.
+
+In: requests under `/v1`. Out: JSON, SSE and files. What this room does not know: SQL, indexes, how
+a question is answered. It calls `rag.appliance` and `rag.store`, and hands every call the `Access`
+of its caller.
+
+    method path                                     answers with
+    POST   /v1/search                               {query, hits, timings_ms}
+    POST   /v1/query                                the answer; SSE with `"stream": true`
+    GET    /v1/documents                            {documents, next_cursor, total}
+    GET    /v1/documents/{id}                       one document
+    GET    /v1/documents/{id}/text                  {document_id, start, end, n_chars, text}
+    GET    /v1/documents/{id}/passage               {document_id, start, end, before, text, after,
+                                                     before_start, after_end, n_chars, page}
+    GET    /v1/documents/{id}/pages                 {document_id, has_images, pages}
+    GET    /v1/documents/{id}/pages/{n}.png         the page, a span of text highlighted
+    GET    /v1/documents/{id}/original              the file as it was ingested, as an attachment
+    GET    /v1/collections                          {collections: [{name, n_documents, n_chunks}]}
+    GET    /v1/failures                             {failures: [{collection, path, error, hint, …}]}
+    GET    /v1/status                               {version, model_id, n_documents, indexed, …}
+    POST   /v1/login-links                          {url, expires_in_s}: a one-time link to the page
+    GET    /login?token=…                           one-time token for a session cookie, then 303
+    GET    /healthz, /readyz                        the process lives; it can answer questions
+    GET    /docs, /openapi.json                     this, machine-readable
+
+Query parameters: documents `limit` (1-200, 50), `cursor`, `title`, `collection` (repeatable);
+text `start`, `end`; passage `start`, `end`, `context` (characters on either side, 600); page image
+`start`, `end` (the span to highlight, character offsets in the document's text), `width` (pixels,
+1000). `has_images` says whether `pages/{n}.png` can be drawn; where it is false show the passage.
+
+A document: {id, collection, title, source_uri, name, media_type, language, size_bytes, n_chars,
+n_chunks, n_pages, has_images, metadata, warnings, parent_id, ingested_at}. A page: {number, width,
+height, char_start, char_end}, points.
+
+`POST /v1/query` takes {question, collection?, stream?} and answers {status, question, answer,
+citations, related, searched, evidence, engine, timings_ms, request_id}. The stream's events are
+`searched` ({query, collections, n_documents, n_hits}), `sentence` ({text, start, end, citations}),
+and last `final` (the same object as without streaming) or `error` (a problem). Shapes of hits and
+citations: `rag.wire`.
+
+Every failure is an RFC 9457 problem (`application/problem+json`): {type, title, status, detail,
+instance, hint, request_id}, and for 422 also `errors` [{where, message}]. While store, indexes and
+model are loading, `/v1` answers 503 with Retry-After.
+
+Who may call: see `rag.api.auth`. The page calls `$CITADEL_API_URL` with the session cookie of its
+visitor and holds no token of its own.
+"""

@@ -1,0 +1,86 @@
+"""Routes about the server and what it holds, and those that a supervisor asks."""
+
+from importlib.metadata import version
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query
+from starlette.responses import JSONResponse
+
+from rag.api import models
+from rag.api.auth import Caller, access_of
+from rag.api.backing import appliance_of, caller_of
+from rag.api.docs import documented
+from rag.appliance import Appliance
+
+router = APIRouter(tags=["about"])
+
+DISTRIBUTION = "citadel-rag"
+
+Loaded = Annotated[Appliance, Depends(appliance_of)]
+Recognised = Annotated[Caller, Depends(caller_of)]
+
+
+@router.get("/v1/collections", response_model=models.CollectionList, responses=documented())
+def list_collections(appliance: Loaded, caller: Recognised) -> JSONResponse:
+    """The collections that you may read, by name."""
+    access = access_of(caller, appliance.store, None)
+    return JSONResponse(
+        {
+            "collections": [
+                {"name": info.name, "n_documents": info.n_documents, "n_chunks": info.n_chunks}
+                for info in appliance.store.collections()
+                if info.name in access.collections
+            ]
+        }
+    )
+
+
+@router.get("/v1/failures", response_model=models.FailureList, responses=documented(404))
+def list_failures(
+    appliance: Loaded,
+    caller: Recognised,
+    collection: Annotated[list[models.Plain] | None, Query(description=models.NARROW)] = None,
+) -> JSONResponse:
+    """The files that were not ingested, each with the reason and what to do about it."""
+    access = access_of(caller, appliance.store, collection)
+    fields = ("error", "hint", "size_bytes", "retry")
+    return JSONResponse(
+        {
+            "failures": [
+                {"collection": name, "path": source.uri}
+                | {field: getattr(source, field) for field in fields}
+                for name, source in appliance.store.failures()
+                if name in access.collections
+            ]
+        }
+    )
+
+
+@router.get("/v1/status", response_model=models.Status, responses=documented())
+def get_status(appliance: Loaded, caller: Recognised) -> JSONResponse:
+    """What this server is and how much it holds."""
+    stats = appliance.store.stats()
+    return JSONResponse(
+        {
+            "version": version(DISTRIBUTION),
+            "model_id": appliance.embedder.model_id,
+            "n_collections": stats.collections,
+            "n_documents": stats.documents,
+            "n_chunks": stats.chunks,
+            "n_failures": stats.failed,
+            "head": stats.seq,
+            "indexed": appliance.indexes.seq,
+        }
+    )
+
+
+@router.get("/healthz", response_model=models.Readiness)
+async def is_alive() -> JSONResponse:
+    """The process lives. Needs no credential."""
+    return JSONResponse({"status": "ok"})
+
+
+@router.get("/readyz", response_model=models.Readiness, responses={503: documented()[503]})
+async def is_ready(appliance: Loaded) -> JSONResponse:
+    """Store, indexes and model are loaded. Needs no credential."""
+    return JSONResponse({"status": "ready"})

@@ -1,0 +1,77 @@
+"""The application: routes, border and the appliance behind them, put together."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from rag.api import about, ask, docs, documents, login
+from rag.api.about import DISTRIBUTION
+from rag.api.auth import Gate
+from rag.api.backing import Backing
+from rag.api.border import Border
+from rag.api.problems import on_error
+from rag.api.renderer import Renderer
+from rag.appliance import Appliance
+from rag.errors import CitadelError
+
+DESCRIPTION = """\
+Ask questions about your company's documents and get answers whose every sentence is a quotation
+with its citation. Every failure is a problem after RFC 9457 with a `hint` that says what to do.
+
+Programs authenticate with `Authorization: Bearer <token>`; `citadel token` prints the token.
+"""
+
+
+def create_app(
+    load: Callable[[], Appliance], *, token: str, host: str, port: int, ui_port: int
+) -> FastAPI:
+    """The API over the appliance that `load` opens, which happens while it already listens.
+
+    `host`, `port` and `ui_port` are what API and page are bound to.
+    """
+    gate = Gate(token, port=port, ui_port=ui_port)
+    app = FastAPI(
+        title="Citadel API",
+        summary="Questions answered from your own documents, every sentence cited.",
+        description=DESCRIPTION,
+        version=version(DISTRIBUTION),
+        docs_url=None,
+        redoc_url=None,
+        lifespan=_lifespan,
+        redirect_slashes=False,
+    )
+    app.state.gate, app.state.backing, app.state.renderer = gate, Backing(load), Renderer()
+    app.state.host, app.state.port, app.state.ui_port = host, port, ui_port
+    app.add_middleware(Border, gate=gate)
+    for error in (CitadelError, HTTPException, RequestValidationError):
+        app.add_exception_handler(error, on_error)
+    for room in (ask, documents, about, login, docs):
+        app.include_router(room.router)
+    _document(app)
+    return app
+
+
+def _document(app: FastAPI) -> None:
+    def openapi() -> dict[str, object]:
+        if app.openapi_schema is None:
+            app.openapi_schema = docs.openapi(app)
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    backing: Backing = app.state.backing
+    loading = asyncio.create_task(backing.load())
+    try:
+        yield
+    finally:
+        await loading  # a thread cannot be stopped; it takes seconds at most
+        app.state.renderer.close()
+        backing.close()

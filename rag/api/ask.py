@@ -1,0 +1,66 @@
+"""Routes that search and answer."""
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Annotated, cast
+
+from anyio import to_thread
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import JSONResponse, Response
+
+from rag.answer.events import Event
+from rag.answer.pipeline import collect
+from rag.api import models
+from rag.api.auth import Caller, access_of
+from rag.api.backing import appliance_of, caller_of
+from rag.api.docs import EVENTS, documented
+from rag.api.streams import EventStream, while_connected
+from rag.appliance import Appliance
+from rag.wire import final_json, hit_json, timings_json
+
+router = APIRouter(tags=["ask"])
+
+Loaded = Annotated[Appliance, Depends(appliance_of)]
+Recognised = Annotated[Caller, Depends(caller_of)]
+
+
+@router.post(
+    "/v1/search", response_model=models.SearchResponse, responses=documented(400, 404, 413)
+)
+def search(appliance: Loaded, caller: Recognised, body: models.SearchRequest) -> JSONResponse:
+    """The passages nearest to a query, best first."""
+    access = access_of(caller, appliance.store, body.collection)
+    result = appliance.search(body.query, access, body.k)
+    return JSONResponse(
+        {
+            "query": result.query,
+            "hits": [hit_json(hit) for hit in result.hits],
+            "timings_ms": timings_json(result.timings_ms),
+        }
+    )
+
+
+@router.post(
+    "/v1/query",
+    response_model=models.Answer,
+    responses=documented(400, 404, 413)
+    | {200: {"content": {"text/event-stream": {"schema": {"type": "string"}, "example": EVENTS}}}},
+)
+async def query(
+    request: Request, appliance: Loaded, caller: Recognised, body: models.QueryRequest
+) -> Response:
+    """The answer to a question: sentences quoted from your documents, each with its citation.
+
+    With `"stream": true` it arrives as server-sent events: `searched`, any number of `sentence`,
+    then `final` with the whole answer, or `error` with a problem. A caller that leaves ends it.
+    """
+    access = await to_thread.run_sync(access_of, caller, appliance.store, body.collection)
+    request_id = request.state.request_id
+    answer = appliance.answer(body.question, access, request_id=request_id)
+    events = cast(AsyncGenerator[Event, None], answer)  # it can be closed before its end
+    if body.stream:
+        first = await while_connected(request.receive, anext(events))
+        return EventStream(first, events, request_id=request_id)
+    async with aclosing(events):
+        final = await while_connected(request.receive, collect(events))
+    return JSONResponse(final_json(final))

@@ -1,0 +1,113 @@
+"""What every request passes on its way in and every response on its way out.
+
+In: a request id, a limit on the body, authentication. Out: the headers that every response has,
+and a problem in place of whatever failed without one.
+"""
+
+import logging
+import re
+import secrets
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from rag.api.auth import OPEN_PATHS, Gate
+from rag.api.problems import problem_response
+from rag.errors import CitadelError
+
+logger = logging.getLogger(__name__)
+
+MAX_BODY_BYTES = 1024**2
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+ALWAYS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Resource-Policy": "same-site",
+}
+
+
+class Border:
+    """ASGI middleware; the outermost one, so that nothing goes round it."""
+
+    def __init__(self, app: ASGIApp, gate: Gate) -> None:
+        self._app = app
+        self._gate = gate
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one request; lifespan events pass."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = _request_id(Headers(scope=scope))
+        scope.setdefault("state", {})["request_id"] = request_id
+        out = _Out(send, request_id, scope["path"])
+        try:
+            limited = _limited(Headers(scope=scope), receive)
+            if scope["path"] not in OPEN_PATHS:
+                scope["state"]["caller"] = await self._gate.authenticate(scope)
+            await self._app(scope, limited, out)
+        except (CitadelError, HTTPException) as error:
+            await _refuse(error, scope, receive, out)
+        except ClientDisconnect:
+            logger.debug("request %s: the caller has left", request_id)
+        except Exception as error:  # the border: a caller gets a problem, the log all
+            logger.exception("request %s failed: %s", request_id, scope["path"])
+            await _refuse(error, scope, receive, out)
+
+
+class _Out:
+    """`send`, adding the headers that every response has."""
+
+    def __init__(self, send: Send, request_id: str, path: str) -> None:
+        self._send = send
+        self._fixed = {"X-Request-Id": request_id, **ALWAYS}
+        self._private = path.startswith("/v1/")
+        self.started = False
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.started = True
+            headers = MutableHeaders(scope=message)
+            headers.update(self._fixed)
+            if self._private:
+                headers.setdefault("Cache-Control", "no-store")
+        await self._send(message)
+
+
+async def _refuse(error: Exception, scope: Scope, receive: Receive, out: _Out) -> None:
+    if out.started:  # too late for a status; the connection is cut by the server
+        raise error
+    request_id = scope["state"]["request_id"]
+    response = problem_response(error, instance=scope["path"], request_id=request_id)
+    await response(scope, receive, out)
+
+
+def _request_id(headers: Headers) -> str:
+    """The caller's own id, for following a request through several systems, where it is sane."""
+    given = headers.get("x-request-id", "")
+    return given if REQUEST_ID.fullmatch(given) else secrets.token_hex(12)
+
+
+def _limited(headers: Headers, receive: Receive) -> Receive:
+    """`receive`, refusing a body that is too large by its announced or its actual size."""
+    announced = headers.get("content-length", "0")
+    if not announced.isdecimal() or len(announced) > 9 or int(announced) > MAX_BODY_BYTES:
+        raise _too_large()
+    received = 0
+
+    async def limited() -> Message:
+        nonlocal received
+        message = await receive()
+        received += len(message.get("body", b""))
+        if received > MAX_BODY_BYTES:
+            raise _too_large()
+        return message
+
+    return limited
+
+
+def _too_large() -> HTTPException:
+    return HTTPException(413, f"the request body is larger than {MAX_BODY_BYTES:,} bytes")

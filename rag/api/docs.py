@@ -1,0 +1,106 @@
+"""The API's own documentation: OpenAPI, and Swagger UI from local files."""
+
+from importlib.resources import files
+from typing import Any
+
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.openapi.utils import get_openapi
+from starlette.exceptions import HTTPException
+from starlette.responses import FileResponse, HTMLResponse
+
+from rag.api import examples
+from rag.api.problems import MEDIA_TYPE
+
+router = APIRouter(include_in_schema=False)
+
+ASSETS = {
+    "swagger-ui-bundle.js": "text/javascript",
+    "swagger-ui.css": "text/css",
+    "favicon.png": "image/png",
+}
+# Swagger UI starts by an inline script and styles itself inline; nothing comes from elsewhere.
+POLICY = (
+    "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'"
+)
+MEANINGS = {
+    400: "The request makes no sense.",
+    401: "No valid credential.",
+    403: "Not allowed to this caller.",
+    404: "There is no such thing, or none that you may see.",
+    413: "The request body is too large.",
+    422: "The request is not valid.",
+    500: "Something failed inside the server.",
+    503: "Still loading, or a part is not available; see Retry-After.",
+}
+ALWAYS = (401, 422, 500, 503)
+PNG: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The page.", "content": {"image/png": {}}},
+    304: {"description": "Your copy is still right."},
+}
+EVENTS = "event: searched\ndata: {…}\n\nevent: sentence\ndata: {…}\n\nevent: final\ndata: {…}\n\n"
+
+
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The problems that a route may answer with, for `responses=`."""
+    return {status: _problem(status) for status in (*ALWAYS, *statuses)}
+
+
+def openapi(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI document: what FastAPI derives, and the problems and credentials it cannot."""
+    document = get_openapi(
+        title=app.title,
+        version=app.version,
+        summary=app.summary,
+        description=app.description,
+        routes=app.routes,
+    )
+    components = document["components"]
+    components["schemas"] |= _problem_schemas()
+    for unused in ("HTTPValidationError", "ValidationError"):
+        components["schemas"].pop(unused, None)
+    components["securitySchemes"] = {
+        "token": {"type": "http", "scheme": "bearer"},
+        "session": {"type": "apiKey", "in": "cookie", "name": "citadel_session"},
+    }
+    document["security"] = [{"token": []}, {"session": []}]
+    return document
+
+
+@router.get("/docs")
+async def swagger() -> HTMLResponse:
+    """Swagger UI."""
+    page = get_swagger_ui_html(
+        openapi_url="/openapi.json",
+        title="Citadel API",
+        swagger_js_url="/docs/swagger-ui-bundle.js",
+        swagger_css_url="/docs/swagger-ui.css",
+        swagger_favicon_url="/docs/favicon.png",
+    )
+    page.headers["Content-Security-Policy"] = POLICY
+    return page
+
+
+@router.get("/docs/{name}")
+async def asset(request: Request, name: str) -> FileResponse:
+    """A file of Swagger UI."""
+    if name not in ASSETS:
+        raise HTTPException(404)
+    path = str(files("fastapi_offline") / "static" / name)
+    return FileResponse(path, media_type=ASSETS[name])
+
+
+def _problem(status: int) -> dict[str, Any]:
+    content: dict[str, Any] = {"schema": {"$ref": "#/components/schemas/Problem"}}
+    if status == 404:
+        content["example"] = examples.PROBLEM
+    return {"description": MEANINGS[status], "content": {MEDIA_TYPE: content}}
+
+
+def _problem_schemas() -> dict[str, Any]:
+    from rag.api.models import Problem
+
+    schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    nested: dict[str, Any] = schema.pop("$defs", {})
+    return nested | {"Problem": schema}

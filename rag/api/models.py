@@ -1,0 +1,356 @@
+"""Requests and responses as the API documents them, each with an example.
+
+Requests are validated by these. Responses are built by `rag.wire` and the routes; the tests hold
+them against these.
+"""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from rag.api.examples import (
+    ANSWER,
+    CITATION,
+    COLLECTIONS,
+    DOCUMENT,
+    DOCUMENT_LIST,
+    FAILURES,
+    HIT,
+    LOGIN_LINK,
+    PAGES,
+    PASSAGE,
+    PROBLEM,
+    QUERY,
+    READINESS,
+    SEARCH,
+    SEARCH_RESULT,
+    STATUS,
+    TEXT,
+)
+
+MAX_QUESTION_CHARS = 4000
+MAX_ID = 2**63 - 1
+MAX_OFFSET = 2**31 - 1
+
+
+def _asked(text: str) -> str:
+    """A question without the blanks around it; not empty, not too long."""
+    text = text.strip()
+    if not text:
+        raise ValueError("must not be empty")
+    if len(text) > MAX_QUESTION_CHARS:
+        raise ValueError(
+            f"must have at most {MAX_QUESTION_CHARS:,} characters; this has {len(text):,}"
+        )
+    return text
+
+
+def _plain(text: str) -> str:
+    """Text that every database and tokenizer takes: no NUL, no half of a surrogate pair."""
+    if "\0" in text:
+        raise ValueError("must not contain NUL characters")
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise ValueError("must not contain half of a surrogate pair")
+    return text
+
+
+def _listed(value: Any) -> Any:
+    """One name is a list of one."""
+    return [value] if isinstance(value, str) else value
+
+
+Asked = Annotated[str, AfterValidator(_plain), AfterValidator(_asked)]
+Plain = Annotated[str, Field(max_length=500), AfterValidator(_plain)]
+Collections = Annotated[list[Plain], Field(min_length=1, max_length=100), BeforeValidator(_listed)]
+NARROW = "One collection or several; narrows what is searched and can never widen it."
+
+
+class _Request(BaseModel):
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+
+class SearchRequest(_Request):
+    """What to search for."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [SEARCH]})
+    query: Asked = Field(description=f"1 to {MAX_QUESTION_CHARS} characters.")
+    k: int = Field(10, ge=1, le=100, description="Most hits.")
+    collection: Collections | None = Field(None, description=NARROW)
+
+
+class QueryRequest(_Request):
+    """What to answer."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [QUERY]})
+    question: Asked = Field(description=f"1 to {MAX_QUESTION_CHARS} characters.")
+    collection: Collections | None = Field(None, description=NARROW)
+    stream: bool = Field(False, description="Answer with server-sent events.")
+
+
+class _Response(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Hit(_Response):
+    """A passage that the search found; `score` is in [0, 1] and falls with `rank`."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [HIT]})
+    rank: int
+    score: float
+    document_id: int
+    chunk_id: int
+    title: str
+    source_uri: str
+    page_start: int | None
+    page_end: int | None
+    heading_path: list[str]
+    char_start: int
+    char_end: int
+    text: str
+
+
+class SearchResponse(_Response):
+    """The hits, best first."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [SEARCH_RESULT]})
+    query: str
+    hits: list[Hit]
+    timings_ms: dict[str, float]
+
+
+class Box(_Response):
+    """A rectangle on a page, in points from its top left."""
+
+    page: int
+    x0: float
+    y0: float
+    x1: float
+    y1: float
+
+
+class Citation(_Response):
+    """Ties `answer[answer_start:answer_end]` to a span of a document.
+
+    `cited_text` is the document's text at `char_start:char_end`, character for character.
+    """
+
+    model_config = ConfigDict(json_schema_extra={"examples": [CITATION]})
+    id: int = Field(description="The number shown.")
+    document_id: int
+    chunk_id: int
+    title: str
+    source_uri: str
+    page_start: int | None
+    page_end: int | None
+    heading_path: list[str]
+    char_start: int
+    char_end: int
+    cited_text: str
+    header_start: int
+    header_end: int
+    header_text: str = Field(description="Header of the table that a cited row stands in.")
+    boxes: list[Box]
+    answer_start: int
+    answer_end: int
+    score: float
+    verified: bool
+
+
+class Searched(_Response):
+    """What was searched."""
+
+    query: str
+    collections: list[str]
+    n_documents: int
+    n_hits: int
+
+
+class Answer(_Response):
+    """The answer. With status `no_evidence` it is empty and `related` holds what was nearest."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [ANSWER]})
+    status: Literal["answered", "no_evidence"]
+    question: str
+    answer: str
+    citations: list[Citation]
+    related: list[Hit]
+    searched: Searched
+    evidence: float = Field(description="How well the passages support an answer, in [0, 1].")
+    engine: str = Field(description="What wrote the answer.")
+    timings_ms: dict[str, float]
+    request_id: str
+
+
+class DocumentRef(_Response):
+    """A document by name."""
+
+    id: int
+    title: str
+
+
+class Document(_Response):
+    """A document without its text."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [DOCUMENT]})
+    id: int
+    collection: str
+    title: str
+    source_uri: str
+    name: str = Field(description="The file's name.")
+    media_type: str
+    language: str = Field(description="ISO 639-1.")
+    size_bytes: int
+    n_chars: int
+    n_chunks: int
+    n_pages: int
+    has_images: bool = Field(description="Whether its pages can be had as images.")
+    metadata: dict[str, str]
+    warnings: list[str] = Field(description="What could not be read although the rest could.")
+    parent_id: int | None = Field(description="The mail that this was attached to.")
+    ingested_at: datetime
+
+
+class DocumentDetail(Document):
+    """A document without its text, with what was attached to it."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [DOCUMENT | {"attachments": []}]})
+    attachments: list[DocumentRef]
+
+
+class DocumentList(_Response):
+    """Documents by id. `total` counts all that the caller may read, whatever the filter."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [DOCUMENT_LIST]})
+    documents: list[Document]
+    next_cursor: str | None = Field(description="Pass it on for the rest; null at the end.")
+    total: int
+
+
+class Text(_Response):
+    """A span of a document's text; `start` and `end` are what was returned."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [TEXT]})
+    document_id: int
+    start: int
+    end: int
+    n_chars: int
+    text: str
+
+
+class Passage(_Response):
+    """A span of a document's text with what stands around it."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [PASSAGE]})
+    document_id: int
+    start: int
+    end: int
+    before_start: int
+    after_end: int
+    n_chars: int
+    page: int | None
+    before: str
+    text: str
+    after: str
+
+
+class PageSize(_Response):
+    """A page's size in points and the span of the text that stands on it."""
+
+    number: int
+    width: float
+    height: float
+    char_start: int
+    char_end: int
+
+
+class PageList(_Response):
+    """The pages of a document; none where its format has no fixed layout."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [PAGES]})
+    document_id: int
+    has_images: bool
+    pages: list[PageSize]
+
+
+class Collection(_Response):
+    """A collection and what it holds."""
+
+    name: str
+    n_documents: int
+    n_chunks: int
+
+
+class CollectionList(_Response):
+    """The collections that the caller may read."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [COLLECTIONS]})
+    collections: list[Collection]
+
+
+class Failure(_Response):
+    """A file that was not ingested."""
+
+    collection: str
+    path: str
+    error: str
+    hint: str
+    size_bytes: int
+    retry: bool = Field(description="Whether the next run tries the unchanged file again.")
+
+
+class FailureList(_Response):
+    """The files that were not ingested, with what to do about each."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [FAILURES]})
+    failures: list[Failure]
+
+
+class Status(_Response):
+    """What this server is and holds."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [STATUS]})
+    version: str
+    model_id: str = Field(description="SHA-256 of the embedding model's files.")
+    n_collections: int
+    n_documents: int
+    n_chunks: int
+    n_failures: int
+    head: int = Field(description="Number of the newest change in the store.")
+    indexed: int = Field(description="The change that the indexes have reached.")
+
+
+class LoginLink(_Response):
+    """A link that logs one browser in, once."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [LOGIN_LINK]})
+    url: str
+    expires_in_s: int
+
+
+class Readiness(_Response):
+    """The server can do what the address asks about."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [READINESS]})
+    status: Literal["ok", "ready"]
+
+
+class InvalidField(_Response):
+    """What is wrong with one part of a request."""
+
+    where: str
+    message: str
+
+
+class Problem(_Response):
+    """An RFC 9457 problem."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [PROBLEM]})
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    hint: str
+    request_id: str
+    errors: list[InvalidField] | None = None

@@ -1,0 +1,97 @@
+"""Failures as RFC 9457 problems: the one shape of every error that leaves the API.
+
+`type` is `urn:citadel:problem:<name>`, a stable name that programs may test; the other members are
+for people.
+"""
+
+import re
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from rag.errors import CitadelError
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_S = 1
+HINTS = {
+    404: "GET /docs lists every address there is.",
+    405: "The Allow header names the methods that this address takes.",
+    413: "Send less: a request body may have up to 1 MiB.",
+    422: "Compare the request with the examples at /docs.",
+}
+PREFIXES = ("Value error, ", "Assertion failed, ")
+
+Problem = dict[str, Any]
+
+
+def problem_of(error: Exception, *, instance: str, request_id: str) -> Problem:
+    """The problem that describes an error. What is not meant for callers is not in it."""
+    problem: Problem
+    if isinstance(error, CitadelError):
+        problem = _problem(error.status, error.message, error.hint, name=type(error).__name__)
+    elif isinstance(error, RequestValidationError):
+        errors = [_invalid(entry) for entry in error.errors()]
+        detail = "; ".join(f"{e['where']}: {e['message']}" for e in errors)
+        problem = _problem(422, detail, name="Invalid") | {"errors": errors}
+    elif isinstance(error, HTTPException):
+        problem = _problem(error.status_code, _sentence(error))
+    else:
+        hint = "Give the request id to your administrator; the server's log says more."
+        problem = _problem(500, "something went wrong inside the server", hint)
+    return problem | {"instance": instance, "request_id": request_id}
+
+
+def problem_response(error: Exception, *, instance: str, request_id: str) -> JSONResponse:
+    """The problem as a response."""
+    body = problem_of(error, instance=instance, request_id=request_id)
+    headers: dict[str, str] = {}
+    if isinstance(error, HTTPException):
+        headers |= dict(error.headers or {})
+    if body["status"] == 401:
+        headers["WWW-Authenticate"] = 'Bearer realm="citadel"'
+    if getattr(error, "retryable", False):
+        headers["Retry-After"] = str(RETRY_AFTER_S)
+    return JSONResponse(body, body["status"], headers, MEDIA_TYPE)
+
+
+async def on_error(request: Request, error: Exception) -> JSONResponse:
+    """The framework's exception handler for all errors that have a status."""
+    request_id = request.state.request_id
+    return problem_response(error, instance=request.url.path, request_id=request_id)
+
+
+def _problem(status: int, detail: str, hint: str = "", *, name: str = "") -> Problem:
+    title = HTTPStatus(status).phrase
+    return {
+        "type": f"urn:citadel:problem:{_kebab(name or title)}",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "hint": hint or HINTS.get(status, ""),
+    }
+
+
+def _kebab(name: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])|[^A-Za-z]+", "-", name).lower()
+
+
+def _invalid(entry: Mapping[str, Any]) -> dict[str, str]:
+    """One finding of the validation, without the value: it may be long, and not even be text."""
+    *_, last = where = [str(part) for part in entry["loc"]]
+    message = entry["msg"]
+    if entry["type"] == "json_invalid":
+        return {"where": "body", "message": f"this is not JSON: {entry['ctx']['error']}"}
+    for prefix in PREFIXES:
+        message = message.removeprefix(prefix)
+    place = ".".join(where[1:]) if len(where) > 1 else last
+    return {"where": place, "message": message[:1].lower() + message[1:]}
+
+
+def _sentence(error: HTTPException) -> str:
+    sentences = {404: "there is nothing at this address", 405: "this address takes other methods"}
+    return sentences.get(error.status_code, error.detail)

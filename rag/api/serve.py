@@ -1,0 +1,172 @@
+"""`citadel serve`: the API in this process, the page in a child, until Ctrl-C."""
+
+import asyncio
+import contextlib
+import errno
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import uvicorn
+from fastapi import FastAPI
+
+from rag.api.app import create_app
+from rag.api.backing import Backing
+from rag.api.login import base_url
+from rag.api.page import Page
+from rag.api.tokens import api_token
+from rag.appliance import Appliance
+from rag.errors import ConfigError
+from rag.settings import Settings
+
+BACKLOG = 512
+GRACE_S = 5  # for requests in flight when the server is told to end
+
+
+def serve(settings: Settings) -> int:
+    """Run API and page until SIGINT or SIGTERM. Returns the exit code.
+
+    Prints one line on stdout when both can be used: an address with a one-time token.
+
+    Raises:
+        ConfigError: a port is taken, an address is not ours, or the token's file is unsafe.
+        CitadelError: the appliance could not be loaded.
+    """
+    token = api_token(settings)
+    with (
+        bound_socket(settings.host, settings.port, "--port") as api_socket,
+        bound_socket(settings.host, settings.ui_port, "--ui-port") as page_socket,
+    ):
+        port, ui_port = api_socket.getsockname()[1], page_socket.getsockname()[1]
+        page_socket.close()  # Streamlit binds it again; there is no way to hand it over
+        app = create_app(
+            lambda: Appliance.open(settings),
+            token=token,
+            host=settings.host,
+            port=port,
+            ui_port=ui_port,
+        )
+        api = base_url(settings.host, port)
+        page = Page(settings.host, ui_port, {"CITADEL_API_URL": api}, _say)
+        server = Server(server_config(app), app.state.backing, api_socket)
+        urls = Urls(f"{api}/login?token={app.state.gate.links.issue()}", api)
+        return asyncio.run(_run(server, page, urls))
+
+
+class Urls(NamedTuple):
+    """Where people and programs find the server."""
+
+    login: str
+    api: str
+
+
+class Server(uvicorn.Server):
+    """uvicorn, ending on the signals as this module wants it: quietly and with exit code 0."""
+
+    def __init__(self, config: uvicorn.Config, backing: Backing, bound: socket.socket) -> None:
+        super().__init__(config)
+        self.backing = backing
+        self._bound = bound
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """First signal: finish what is in flight. Second: stop at once."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        yield
+
+    async def serve_bound(self) -> None:
+        """Serve on the socket that is already bound."""
+        await self.serve(sockets=[self._bound])
+
+
+async def _run(server: Server, page: Page, urls: Urls) -> int:
+    """Run API and page side by side until the server ends, by a signal or for want of loading."""
+    serving = asyncio.create_task(server.serve_bound())
+    showing = asyncio.create_task(page.run())
+    announcing = asyncio.create_task(_announce(server, page, showing, urls))
+    try:
+        await serving
+    finally:
+        for task in (showing, announcing):
+            task.cancel()
+        await asyncio.gather(showing, announcing, return_exceptions=True)
+    if server.backing.error is not None:
+        raise server.backing.error
+    return 0
+
+
+async def _announce(server: Server, page: Page, showing: "asyncio.Task[None]", urls: Urls) -> None:
+    """Say where everything is once it works; end the server where it cannot."""
+    await server.backing.done.wait()
+    if server.backing.error is not None:
+        server.should_exit = True
+        return
+    answering = asyncio.create_task(page.answering())
+    try:
+        await asyncio.wait((answering, showing), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        answering.cancel()
+    if not showing.done():
+        print(f"Citadel is ready: {urls.login}", flush=True)  # noqa: T201  the command's result
+        _say("The link logs one browser in, once, within an hour.")
+    _say(f"API: {urls.api}/docs (token: `citadel token`). Press Ctrl-C to stop.")
+
+
+@contextlib.contextmanager
+def bound_socket(host: str, port: int, option: str) -> Iterator[socket.socket]:
+    """A socket bound to the address, closed at the end.
+
+    Raises:
+        ConfigError: the port is taken or the address is not one of this machine.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            family, kind, protocol, _, address = socket.getaddrinfo(
+                host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            )[0]
+            # asyncio turns Nagle's algorithm off only where the protocol is named; with it on, a
+            # response in two parts waits 40 ms for the caller's delayed acknowledgement.
+            bound = stack.enter_context(socket.socket(family, kind, protocol))
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            bound.bind(address)
+        except OSError as error:
+            raise _not_bound(error, host, port, option) from error
+        yield bound
+
+
+def _not_bound(error: OSError, host: str, port: int, option: str) -> ConfigError:
+    if error.errno == errno.EADDRINUSE:
+        return ConfigError(
+            f"port {port} is in use", hint=f"Choose another with {option}, or 0 for any free one."
+        )
+    if error.errno == errno.EACCES:
+        return ConfigError(
+            f"port {port} needs rights that this user lacks",
+            hint=f"Choose one above 1023 with {option}.",
+        )
+    return ConfigError(
+        f"cannot listen on {host}: {error.strerror}",
+        hint="Choose an address of this machine with --host, 127.0.0.1 for this machine only.",
+    )
+
+
+def server_config(app: FastAPI) -> uvicorn.Config:
+    """How uvicorn serves the API."""
+    return uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        backlog=BACKLOG,
+        # A forged X-Forwarded-For would otherwise replace the peer's address.
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_S,
+    )
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)  # noqa: T201  the command's progress
