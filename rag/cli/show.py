@@ -1,0 +1,156 @@
+"""Results as text for a person. Each function returns what is printed, without the last newline."""
+
+import textwrap
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+
+from ingest.plan import Plan
+from ingest.progress import duration, one_line
+from ingest.sync import Failed, Report
+from rag.answer.events import Final
+from rag.store import CollectionInfo
+from rag.types import Citation, Document, Hit
+
+MAX_FAILURES = 20
+SNIPPET_CHARS = 300
+WIDTH = 92
+
+
+def format_report(report: Report, collection: str) -> str:
+    """The summary at the end of an ingest."""
+    counts = [
+        (report.added, "added"),
+        (report.updated, "updated"),
+        (report.moved, "moved"),
+        (report.removed, "removed"),
+        (report.unchanged, "unchanged"),
+        (len(report.failed), "failed"),
+    ]
+    did = ", ".join(f"{n:,} {what}" for n, what in counts if n) or "nothing to do"
+    holds = f"{_count(report.documents, 'document')}, {_count(report.chunks, 'chunk')}"
+    lines = [f"{did} in {duration(report.seconds)}", f"collection {collection!r} holds {holds}"]
+    if report.failed:
+        lines += ["", format_failures(report.failed)]
+    return "\n".join(lines)
+
+
+def format_status(
+    collections: Sequence[CollectionInfo], failures: Sequence[Failed], *, show_all: bool
+) -> str:
+    """What is in the store, and what is not."""
+    if not collections:
+        return "Nothing has been ingested yet: citadel ingest PATH"
+    lines = [
+        f"{info.name}: {_count(info.n_documents, 'document')}, {_count(info.n_chunks, 'chunk')}"
+        for info in collections
+    ]
+    if failures:
+        limit = len(failures) if show_all else MAX_FAILURES
+        lines += ["", format_failures(failures, limit)]
+    return "\n".join(lines)
+
+
+def format_failures(failures: Sequence[Failed], limit: int = MAX_FAILURES) -> str:
+    """Failed files, those with the same reason and the same advice together."""
+    groups: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for failure in failures[:limit]:
+        groups[failure.error, failure.hint].append(failure.path)
+    lines = [f"Not ingested ({len(failures):,}):"]
+    for (error, hint), paths in groups.items():
+        lines += [f"  {one_line(path)}" for path in paths]
+        lines.append(f"    {one_line(error)}")
+        if hint:
+            lines.append(f"    → {one_line(hint)}")
+    if len(failures) > limit:
+        lines.append(f"  … and {len(failures) - limit:,} more: citadel status --all")
+    return "\n".join(lines)
+
+
+def format_plan(plan: Plan) -> str:
+    """What an ingest would do, a line for each file."""
+    lines = [f"{'update' if t.is_update else 'add'}  {t.seen.uri}" for t in plan.tasks]
+    lines += [f"move  {move.old_uri} → {move.new.uri}" for move in plan.moves]
+    lines += [f"remove  {source.uri}" for source in plan.gone if source.state == "ingested"]
+    lines += [f"skip  {s.uri}: {s.error}" for s in (*plan.refused, *plan.listed)]
+    shown = [one_line(line) for line in lines]
+    return "\n".join([*shown, f"{plan.n_unchanged + len(plan.touched):,} unchanged"])
+
+
+def format_hits(hits: Iterable[Hit]) -> str:
+    """Search results."""
+    return "\n\n".join(_format_hit(hit) for hit in hits) or "Nothing found."
+
+
+def _format_hit(hit: Hit) -> str:
+    stored, chunk = hit.chunk, hit.chunk.chunk
+    place = _place(stored.title, chunk.page_start, chunk.page_end)
+    lines = [f"{hit.rank}. {place}  ({hit.score:.2f})", f"   {one_line(stored.source_uri)}"]
+    if chunk.heading_path:
+        lines.append(f"   {' > '.join(chunk.heading_path)}")
+    return "\n".join([*lines, _indented(_shorten(chunk.text))])
+
+
+def format_answer(final: Final) -> str:
+    """An answer with its sources, or that there is none and what was searched."""
+    if final.status == "answered":
+        return f"{_with_markers(final)}\n\n{_format_sources(final.citations)}"
+    searched = final.searched
+    names = ", ".join(searched.collections) or "no collection"
+    documents = _count(searched.n_documents, "document")
+    lines = ["Not in the documents.", "", f"Searched {documents} in {names} for: {searched.query}"]
+    if final.related:
+        lines += ["", "Perhaps related:", ""]
+        lines.append("\n\n".join(_format_hit(hit) for hit in final.related[:3]))
+    return "\n".join(lines)
+
+
+def _with_markers(final: Final) -> str:
+    """The answer with [n] after each quote."""
+    markers: dict[int, list[int]] = defaultdict(list)
+    for citation in final.citations:
+        if citation.id not in markers[citation.answer_end]:
+            markers[citation.answer_end].append(citation.id)
+    text, last = "", 0
+    for end in sorted(markers):
+        text += final.answer[last:end] + " " + "".join(f"[{n}]" for n in markers[end])
+        last = end
+    return text + final.answer[last:]
+
+
+def _format_sources(citations: Iterable[Citation]) -> str:
+    sources = {citation.id: citation for citation in citations}
+    lines = ["Sources"]
+    for number, citation in sorted(sources.items()):
+        place = _place(citation.title, citation.page_start, citation.page_end)
+        lines.append(f"[{number}] {place}\n    {one_line(citation.source_uri)}")
+    return "\n".join(lines)
+
+
+def format_documents(documents: Iterable[Document]) -> str:
+    """One line for each document."""
+    return "\n".join(
+        f"{d.id:>6}  {one_line(d.title)}  [{d.collection}]  {one_line(d.source_uri)}"
+        for d in documents
+    )
+
+
+def _place(title: str, first: int | None, last: int | None) -> str:
+    if first is None:
+        return one_line(title)
+    pages = f"page {first}" if last in (None, first) else f"pages {first}-{last}"
+    return f"{one_line(title)}, {pages}"
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n:,} {what}{'s' * (n != 1)}"
+
+
+def _shorten(text: str) -> str:
+    flat = " ".join(text.split())
+    return flat if len(flat) <= SNIPPET_CHARS else flat[:SNIPPET_CHARS].rsplit(" ", 1)[0] + " …"
+
+
+def _indented(text: str) -> str:
+    return textwrap.fill(
+        one_line(text), WIDTH, initial_indent="   ", subsequent_indent="   ", break_on_hyphens=False
+    )
