@@ -1,0 +1,5 @@
+"""The writing side of Citadel: a folder in, committed documents out.
+
+scan → parse (isolated workers) → chunk → embed → one transaction a file. Writes through
+`rag.store`, embeds through `rag.search.embed`, knows nothing of questions or of HTTP.
+"""

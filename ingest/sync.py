@@ -1,0 +1,292 @@
+"""Folders and a collection in, the collection level with the folders out.
+
+The order is chosen so that a run can be killed anywhere and started again: every step is a
+transaction of its own, and what is planned is worked out anew from files and store.
+"""
+
+import itertools
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import FrameType
+from typing import NamedTuple
+
+from ingest.plan import Move, Plan, Recipe, Task, compare
+from ingest.progress import Progress
+from ingest.scan import Limits, Scan, absolute_roots, scan
+from ingest.work import Work, failed
+from rag.errors import IngestError, NotFound, ParseError
+from rag.search.embed import Embedder
+from rag.settings import Settings
+from rag.store import Store
+from rag.types import SourceFile
+
+MAX_WORKERS = 3  # unless set: more parsers than that outrun the embedding and only cost memory
+
+
+class Failed(NamedTuple):
+    """A file that was not ingested, why, and what to do."""
+
+    path: str
+    error: str
+    hint: str
+
+
+@dataclass(slots=True)
+class Report:
+    """What a run did, counted in files; `documents` and `chunks` are the collection's totals.
+
+    `seconds` covers looking and doing.
+    """
+
+    added: int = 0
+    updated: int = 0
+    moved: int = 0
+    unchanged: int = 0
+    removed: int = 0
+    failed: list[Failed] = field(default_factory=list)
+    documents: int = 0
+    chunks: int = 0
+    seconds: float = 0.0
+
+    def fail(self, source: SourceFile) -> None:
+        """Add a failure."""
+        self.failed.append(Failed(source.uri, source.error, source.hint))
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where an ingest works, and with what. `embedder` loads the model when it is first needed."""
+
+    store: Store
+    settings: Settings
+    recipe: Recipe
+    embedder: Callable[[], Embedder]
+    progress: Progress
+
+
+def make_plan(
+    site: Site, paths: Sequence[Path], collection: str, *, allow_empty: bool = False
+) -> Plan:
+    """Compare files and folders with what the collection holds of them. Writes nothing.
+
+    Raises:
+        BadRequest: a path does not exist.
+        IngestError: a folder that documents came from is empty now, and `allow_empty` is not set.
+    """
+    started = time.monotonic()
+    seen = Scan()
+    stored: dict[str, SourceFile] = {}
+    limits = Limits(site.settings.max_file_bytes, str(site.settings.data_dir))
+    for root in absolute_roots(paths, allow_missing=allow_empty):
+        site.progress.stage(f"looking through {root}")
+        if os.path.lexists(root):
+            scan(root, limits, seen, site.progress.found)
+        before = _stored(site.store, collection, root)
+        if not allow_empty:
+            _refuse_empty(root, before, seen)
+        stored |= {source.uri: source for source in before}
+    site.progress.stage("comparing")
+    plan = compare(seen, stored.values(), site.recipe)
+    plan.seconds = time.monotonic() - started
+    return plan
+
+
+def _stored(store: Store, collection: str, root: str) -> list[SourceFile]:
+    """What the collection knows of a root; a mail's failed attachments are not below it."""
+    attached = (s for _, s in store.failures(collection) if s.uri.startswith(f"{root}#"))
+    return [*store.sources(collection, root), *attached]
+
+
+def _refuse_empty(root: str, before: list[SourceFile], seen: Scan) -> None:
+    n_documents = sum(source.state == "ingested" for source in before)
+    if not n_documents or root in seen.files or root in seen.refused:
+        return
+    folder = root.rstrip("/") + "/"
+    if not any(uri.startswith(folder) for uri in itertools.chain(seen.files, seen.refused)):
+        raise IngestError(
+            f"{root} is empty now, but {n_documents:,} files were ingested from it",
+            hint="Nothing was changed. Is a share not mounted? If the files are really gone, add "
+            "--allow-empty.",
+        )
+
+
+def carry_out(site: Site, plan: Plan, collection: str) -> Report:
+    """Do what is planned. Ctrl-C ends it after the running commit.
+
+    Raises:
+        KeyboardInterrupt: it was interrupted; everything committed so far stays.
+        CitadelError: store, model or index failed.
+    """
+    started = time.monotonic()
+    report = Report(unchanged=plan.n_unchanged)
+    for source in plan.listed:
+        report.fail(source)
+    for source in plan.refused:
+        site.store.record_failure(collection, source)
+        report.fail(source)
+    tasks = [*plan.tasks, *_apply_moves(site, plan.moves, collection, report)]
+    tasks += _touch(site, plan.touched, collection)
+    site.store.remove_sources(collection, [source.uri for source in plan.gone])
+    report.removed = sum(source.state == "ingested" for source in plan.gone)
+    if tasks:
+        _ingest(site, tasks, collection, report)
+    _settle(site, report, swept=bool(plan.gone or report.updated))
+    _count(site.store, collection, report)
+    report.failed.sort()
+    report.seconds = round(plan.seconds + time.monotonic() - started, 3)
+    return report
+
+
+def _apply_moves(site: Site, moves: list[Move], collection: str, report: Report) -> Iterator[Task]:
+    """Move sources; yields as tasks those that another run has taken away meanwhile."""
+    for move in moves:
+        for part in move.failed_parts:
+            uri = move.new.uri + part.uri.removeprefix(move.old_uri)
+            site.store.record_failure(collection, replace(part, uri=uri))
+            report.fail(replace(part, uri=uri))
+        try:
+            site.store.move_source(collection, move.old_uri, move.new)
+        except NotFound:
+            yield Task(move.new)
+        else:
+            report.moved += 1
+
+
+def _touch(site: Site, touched: list[SourceFile], collection: str) -> Iterator[Task]:
+    """Record new times; yields as tasks what another run has taken away meanwhile."""
+    try:
+        site.store.touch_source(collection, *touched)
+    except NotFound:
+        for source in touched:
+            try:
+                site.store.touch_source(collection, source)
+            except NotFound:
+                yield Task(source)
+
+
+def _ingest(site: Site, tasks: list[Task], collection: str, report: Report) -> None:
+    from ingest.parse.pool import ParserPool
+    from ingest.pipeline import Means, Pipeline
+
+    settings = site.settings
+    site.progress.stage("loading the model")
+    embedder = site.embedder()
+    workers = settings.ingest_workers or min(MAX_WORKERS, len(os.sched_getaffinity(0)))
+    pool = ParserPool(
+        workers, timeout_s=settings.parse_timeout_s, memory_bytes=settings.parse_memory_bytes
+    )
+    means = Means(site.store.originals, pool, embedder, settings.ocr_languages, workers + 2)
+    site.progress.begin(len(tasks), sum(task.seen.size_bytes for task in tasks))
+    site.progress.stage("")
+    with _deferred_interrupt() as stop, pool, Pipeline(means, tasks) as finished:
+        for work in finished:
+            if work is not None:
+                _commit(site, work, collection, report)
+            if stop.is_set():
+                raise KeyboardInterrupt
+
+
+def _commit(site: Site, work: Work, collection: str, report: Report) -> None:
+    """Put a source's documents, or the reason why there are none, into the store."""
+    if work.failure is not None:
+        _record_failure(site, work, work.failed(site.recipe), collection, report)
+        return
+    attachments = list(work.failed_attachments())
+    for source in attachments:
+        site.store.record_failure(collection, source)
+    ingested = work.ingested(site.recipe)
+    try:
+        site.store.commit_source(
+            collection, ingested, work.documents(), model_id=site.recipe.model_id
+        )
+    except ValueError as error:
+        failure = failed(ingested, _defect(error))
+        _record_failure(site, work, failure, collection, report)
+        return
+    for source in attachments:
+        report.fail(source)
+    _remove_stale(site, work, collection, {source.uri for source in attachments})
+    if not work.task.is_update:
+        report.added += 1
+    elif ingested.fingerprint == work.task.fingerprint:  # tried again, to no avail
+        report.unchanged += 1
+    else:
+        report.updated += 1
+    site.progress.committed(ingested.uri, ingested.size_bytes)
+
+
+def _record_failure(
+    site: Site, work: Work, failure: SourceFile, collection: str, report: Report
+) -> None:
+    site.store.record_failure(collection, failure)
+    _remove_stale(site, work, collection, set())
+    report.fail(failure)
+    site.progress.failed(failure.uri, failure.size_bytes, failure.error)
+
+
+def _remove_stale(site: Site, work: Work, collection: str, still: set[str]) -> None:
+    stale = [uri for uri in work.task.stale if uri not in still]
+    if stale:
+        site.store.remove_sources(collection, stale)
+
+
+def _defect(error: ValueError) -> ParseError:
+    return ParseError(
+        "unusable",
+        f"what was read from it cannot be stored ({error})",
+        hint="This is a defect in Citadel: please report it with the file, if you may.",
+    )
+
+
+def _settle(site: Site, report: Report, *, swept: bool) -> None:
+    """Bring the index snapshots up to date, and delete copies that nothing refers to any more."""
+    if swept:
+        site.store.sweep_originals()
+    if not _snapshots_are_level(site.store):
+        from rag.search.indexes import refresh_snapshots
+
+        site.progress.stage("updating the indexes")
+        embedder = site.embedder()
+        setting = site.settings.dense_index
+        refresh_snapshots(site.store, embedder.model_id, embedder.dim, setting, site.progress.say)
+
+
+def _snapshots_are_level(store: Store) -> bool:
+    """Whether both indexes have reached the head of the change log; loads neither."""
+    head = store.head()
+    newest = [store.snapshots("dense")[:1], store.snapshots("lexical")[:1]]
+    return head == 0 or all(found and found[0].seq == head for found in newest)
+
+
+def _count(store: Store, collection: str, report: Report) -> None:
+    for info in store.collections():
+        if info.name == collection:
+            report.documents, report.chunks = info.n_documents, info.n_chunks
+
+
+@contextmanager
+def _deferred_interrupt() -> Iterator[threading.Event]:
+    """Ctrl-C and SIGTERM set the event instead of breaking into a commit; the second one does."""
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+    previous = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM)}
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        stop.set()
+        signal.signal(number, previous[signal.Signals(number)])
+
+    for number in previous:
+        signal.signal(number, on_signal)
+    try:
+        yield stop
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
