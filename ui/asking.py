@@ -1,0 +1,218 @@
+"""The view "Ask": question, answer as it arrives, sources, and what was asked before."""
+
+from collections.abc import Iterable, Iterator
+
+import streamlit as st
+
+from ui import render, session, viewer
+from ui.client import Problem
+from ui.records import Citation, Final, Searched, Sentence
+from ui.session import Turn, Visit
+
+_QUESTION = "question"
+_MAX_QUESTION = 1_000
+
+
+def page() -> None:
+    """Draw the view."""
+    visit = session.current()
+    main, side = viewer.beside()
+    with main:
+        welcome = st.empty()  # always there, so that the form keeps its place and its draft
+        if visit.turn is None:
+            welcome.html(_welcome(visit))
+        _form()
+        if visit.turn is None:
+            _known(visit)
+        else:
+            _turn(visit, visit.turn)
+        _earlier(visit)
+    viewer.fill(side, visit)
+
+
+def _form() -> None:
+    with (
+        st.form("ask", clear_on_submit=True, border=False),
+        st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="ask-row"),
+    ):
+        st.text_input(
+            "Your question",
+            key=_QUESTION,
+            placeholder="Ask about your documents",
+            label_visibility="collapsed",
+            max_chars=_MAX_QUESTION,
+            autocomplete="off",
+        )
+        st.form_submit_button("Ask", type="primary", on_click=_submit)
+
+
+def _submit() -> None:
+    question = st.session_state[_QUESTION].strip()
+    if question:
+        session.current().ask(question)
+
+
+def _welcome(visit: Visit) -> str:
+    return render.nothing_ingested() if visit.n_documents == 0 else render.welcome()
+
+
+def _known(visit: Visit) -> None:
+    if visit.n_documents:
+        st.html(render.promises(visit.n_documents))
+
+
+def _turn(visit: Visit, turn: Turn) -> None:
+    with st.container(key="turn"):
+        st.html(render.question(turn.question))
+        progress = st.empty()  # while it shows something, style.css hides the turn before
+        if turn.settled:
+            _answer(visit, turn, turn.sentences)
+        else:
+            turn.begin_again()
+            progress.html(render.searching(visit.n_documents))
+            _answer(visit, turn, _arriving(visit, turn))
+            if turn.twins():
+                st.rerun()  # the first chips were labelled before the other document came
+        if turn.problem is not None:
+            _problem(visit, turn, turn.problem)
+        elif turn.final is not None and turn.final.status == "no_evidence":
+            _not_found(visit, turn, turn.final)
+        elif turn.final is not None:
+            _sources(visit, turn, turn.final)
+        progress.empty()
+
+
+def _arriving(visit: Visit, turn: Turn) -> Iterator[Sentence]:
+    """The sentences as they come, kept in the turn. A run that was cut short asks again."""
+    try:
+        for event in visit.client.ask(turn.question):
+            if isinstance(event, Searched):
+                turn.searched = event
+            elif isinstance(event, Final):
+                turn.final = event
+            else:
+                turn.sentences.append(event)
+                yield event
+    except Problem as problem:
+        turn.problem = problem
+
+
+class _Table:
+    """Quoted rows of one table, drawn as one while they arrive."""
+
+    def __init__(self, citation: Citation) -> None:
+        self.of = (citation.document_id, citation.header_text)
+        self._place = st.empty()
+        self.chips = st.container(horizontal=True, gap="xxsmall")
+        self.rows: list[tuple[int, str]] = []
+
+    def add(self, citation: Citation) -> None:
+        self.rows.append((citation.id, citation.cited_text))
+        self._place.html(render.table(self.of[1], self.rows))
+
+
+def _answer(visit: Visit, turn: Turn, sentences: Iterable[Sentence]) -> None:
+    table: _Table | None = None
+    for index, sentence in enumerate(sentences):
+        first = sentence.citations[0] if sentence.citations else None
+        if first is None or not first.header_text:
+            table = None
+            with st.container(key=f"quote-{turn.number}-{index}"):
+                st.html(render.sentence(sentence.text))
+                _chips(visit, turn, index, sentence.citations)
+            continue
+        if table is None or table.of != (first.document_id, first.header_text):
+            with st.container(key=f"rows-{turn.number}-{index}", gap=None):
+                table = _Table(first)
+        table.add(first)
+        with table.chips:
+            _chips(visit, turn, index, sentence.citations, brief=len(table.rows) > 1)
+
+
+def _chips(
+    visit: Visit, turn: Turn, index: int, citations: Iterable[Citation], brief: bool = False
+) -> None:
+    """`brief` where the chip beside it already names the document."""
+    twins = turn.twins()
+    for citation in citations:
+        full = render.chip(citation, by_file=citation.document_id in twins)
+        st.button(
+            str(citation.id) if brief else full,
+            key=f"chip-{turn.number}-{index}-{citation.id}",
+            type="primary" if _is_open(visit, citation) else "secondary",
+            on_click=visit.open_citation,
+            args=(citation,),
+        )
+
+
+def _is_open(visit: Visit, citation: Citation) -> bool:
+    spot = visit.spot
+    return (
+        spot is not None
+        and spot.number == citation.id
+        and spot.span == (citation.char_start, citation.char_end)
+    )
+
+
+def _sources(visit: Visit, turn: Turn, final: Final) -> None:
+    cited = {c.id: c for sentence in turn.sentences for c in sentence.citations}
+    places: dict[tuple[int, str], list[Citation]] = {}
+    for _, citation in sorted(cited.items()):
+        places.setdefault((citation.document_id, render.place(citation)), []).append(citation)
+    with st.container(key="sources", gap=None):
+        st.html('<h3 class="section">Sources</h3>')
+        for citations in places.values():
+            first = citations[0]
+            with st.container(key=f"source-{turn.number}-{first.id}", gap=None):
+                st.button(
+                    render.source_title(citations),
+                    key=f"open-{turn.number}-{first.id}",
+                    type="tertiary",
+                    on_click=visit.open_citation,
+                    args=(first,),
+                )
+                st.html(render.source_place(first))
+    total_ms = final.timings_ms.get("total")
+    st.html(render.footnote(len(turn.sentences), final.searched, total_ms))
+
+
+def _not_found(visit: Visit, turn: Turn, final: Final) -> None:
+    st.html(render.not_found(final.searched))
+    if not final.related:
+        return
+    with st.container(key="related", gap=None):
+        st.html(render.related_heading())
+        for index, hit in enumerate(final.related):
+            with st.container(key=f"near-{turn.number}-{index}", gap=None):
+                st.button(
+                    render.label(hit.title),
+                    key=f"related-{turn.number}-{index}",
+                    type="tertiary",
+                    on_click=visit.open_hit,
+                    args=(hit,),
+                )
+                st.html(render.snippet(hit))
+
+
+def _problem(visit: Visit, turn: Turn, problem: Problem) -> None:
+    if problem.passing:
+        session.retry_when_back(visit, problem, turn.begin_again)
+        return
+    st.html(render.problem(problem))
+    st.button("Ask again", key=f"again-{turn.number}", on_click=turn.begin_again)
+
+
+def _earlier(visit: Visit) -> None:
+    others = [turn for turn in reversed(visit.turns) if turn is not visit.turn]
+    if not others:
+        return
+    with st.container(key="earlier", gap=None):
+        st.html('<h3 class="section">Asked earlier</h3>')
+        for turn in others:
+            st.button(
+                render.label(turn.question),
+                key=f"turn-{turn.number}",
+                type="tertiary",
+                on_click=visit.show,
+                args=(turn,),
+            )
