@@ -33,11 +33,6 @@ class Appliance(AbstractContextManager["Appliance"]):
         )
         self.retriever = Retriever(self.store, self.indexes, self.embedder, settings.dense_weight)
 
-    @classmethod
-    def open(cls, settings: Settings, say: Callable[[str], None] = logger.info) -> "Appliance":
-        """The same as the constructor."""
-        return cls(settings, say)
-
     def search(self, query: str, access: Access, k: int = 10) -> SearchResult:
         """The `k` best passages that `access` allows. Blocks for some ten milliseconds."""
         return self.retriever.retrieve(query, access, k)

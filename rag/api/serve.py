@@ -42,7 +42,7 @@ def serve(settings: Settings) -> int:
         port, ui_port = api_socket.getsockname()[1], page_socket.getsockname()[1]
         page_socket.close()  # Streamlit binds it again; there is no way to hand it over
         app = create_app(
-            lambda: Appliance.open(settings),
+            lambda: Appliance(settings),
             token=token,
             host=settings.host,
             port=port,

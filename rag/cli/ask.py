@@ -33,7 +33,7 @@ def search(
     from rag.wire import search_json
 
     frame: Frame = ctx.obj
-    with Appliance.open(frame.settings(), say) as appliance:
+    with Appliance(frame.settings(), say) as appliance:
         _say_if_empty(appliance.store)
         result = appliance.search(query, access_to(appliance.store, collections), k)
     print_json(search_json(result)) if as_json else typer.echo(format_hits(result.hits))
@@ -56,7 +56,7 @@ def ask(
     from rag.wire import final_json
 
     frame: Frame = ctx.obj
-    with Appliance.open(frame.settings(), say) as appliance:
+    with Appliance(frame.settings(), say) as appliance:
         _say_if_empty(appliance.store)
         access = access_to(appliance.store, collections)
         events = appliance.answer(question, access, request_id=uuid.uuid4().hex)

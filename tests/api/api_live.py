@@ -1,0 +1,75 @@
+"""The API as the tests run it: in a thread, on a free port of this machine."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import uvicorn
+from fastapi import FastAPI
+
+from rag.api.app import create_app
+from rag.api.serve import bound_socket, server_config
+from rag.appliance import Appliance
+
+TOKEN = "a-token-for-the-tests-only"
+START_TIMEOUT_S = 30
+UI_PORT = 8501
+
+
+@dataclass(frozen=True)
+class Live:
+    """A server that is running."""
+
+    app: FastAPI
+    port: int
+    ids: dict[str, int]
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def client(self, **options: Any) -> httpx.Client:
+        # Loading certificates takes longer than most tests, and there is no TLS here.
+        return httpx.Client(base_url=self.url, trust_env=False, verify=False, timeout=30, **options)
+
+    def session(self) -> str:
+        """A new browser session, made by the server itself."""
+        return self.app.state.gate.sessions.issue()
+
+
+@contextmanager
+def running(load: Callable[[], Appliance], ids: dict[str, int]) -> Iterator[Live]:
+    """The API in a thread of this process."""
+    with serving(
+        lambda port: create_app(load, token=TOKEN, host="127.0.0.1", port=port, ui_port=UI_PORT)
+    ) as (app, port):
+        yield Live(app, port, ids)
+
+
+@contextmanager
+def serving(make: Callable[[int], FastAPI]) -> Iterator[tuple[FastAPI, int]]:
+    """An application on a free port."""
+    with bound_socket("127.0.0.1", 0, "--port") as bound:
+        port = bound.getsockname()[1]
+        app = make(port)
+        server = uvicorn.Server(server_config(app))
+        thread = threading.Thread(target=server.run, args=([bound],))
+        thread.start()
+        try:
+            wait_for(lambda: server.started)
+            yield app, port
+        finally:
+            server.should_exit = True
+            thread.join(START_TIMEOUT_S)
+    assert not thread.is_alive()
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)

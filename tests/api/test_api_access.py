@@ -1,0 +1,193 @@
+"""Every route times every kind of caller."""
+
+import json
+import os
+import subprocess
+import sys
+from typing import Any, NamedTuple
+
+import httpx
+import pytest
+from api_live import TOKEN, UI_PORT, Live
+from fastapi.routing import APIRoute
+from starlette.routing import Route
+
+
+class Call(NamedTuple):
+    """A request that succeeds for who is let in. `{pdf}` stands for a document's id."""
+
+    path: str
+    body: dict[str, Any] | None = None
+    status: int = 200
+
+
+ROUTES = {
+    ("POST", "/v1/search"): Call("/v1/search", {"query": "leave"}),
+    ("POST", "/v1/query"): Call("/v1/query", {"question": "How long is the leave?"}),
+    ("GET", "/v1/documents"): Call("/v1/documents"),
+    ("GET", "/v1/documents/{document_id}"): Call("/v1/documents/{pdf}"),
+    ("GET", "/v1/documents/{document_id}/text"): Call("/v1/documents/{pdf}/text"),
+    ("GET", "/v1/documents/{document_id}/passage"): Call(
+        "/v1/documents/{pdf}/passage?start=0&end=5"
+    ),
+    ("GET", "/v1/documents/{document_id}/pages"): Call("/v1/documents/{pdf}/pages"),
+    ("GET", "/v1/documents/{document_id}/pages/{number}.png"): Call(
+        "/v1/documents/{pdf}/pages/1.png?width=100"
+    ),
+    ("GET", "/v1/documents/{document_id}/original"): Call("/v1/documents/{pdf}/original"),
+    ("GET", "/v1/collections"): Call("/v1/collections"),
+    ("GET", "/v1/failures"): Call("/v1/failures"),
+    ("GET", "/v1/status"): Call("/v1/status"),
+    ("POST", "/v1/login-links"): Call("/v1/login-links"),
+    ("GET", "/docs"): Call("/docs"),
+    ("GET", "/docs/{name}"): Call("/docs/swagger-ui.css"),
+    ("GET", "/openapi.json"): Call("/openapi.json"),
+    # Not a route at all: who is not let in does not learn which addresses exist.
+    ("GET", "(none)"): Call("/v1/no-such-thing", status=404),
+}
+OPEN_ROUTES = {
+    ("GET", "/healthz"): Call("/healthz"),
+    ("GET", "/readyz"): Call("/readyz"),
+    ("GET", "/login"): Call("/login?token=wrong", status=401),
+}
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
+LET_IN = {
+    "same user": {},
+    "same user by name": {"Host": "localhost:{port}"},
+    "same user, typed into a browser": {"Sec-Fetch-Site": "none"},
+    "same user, own origin": {"Origin": "http://127.0.0.1:{port}", "Sec-Fetch-Site": "same-origin"},
+    "token": BEARER,
+    "token behind a proxy": BEARER | {"X-Forwarded-For": "203.0.113.9", "Host": "citadel.example"},
+    "session": {"Cookie": "citadel_session={session}"},
+    "session from the page": {
+        "Cookie": "citadel_session={session}",
+        "Origin": f"http://127.0.0.1:{UI_PORT}",
+        "Sec-Fetch-Site": "same-site",
+    },
+    "session by another name": {"Cookie": "a=b; citadel_session={session}", "Host": "box.example"},
+}
+SHUT_OUT = {
+    "foreign host": {"Host": "evil.example"},
+    "foreign host that looks like ours": {"Host": "127.0.0.1.evil.example:{port}"},
+    "malformed host": {"Host": "127.0.0.1:{port}@evil.example"},
+    "proxy, X-Forwarded-For": {"X-Forwarded-For": "127.0.0.1"},
+    "proxy, X-Forwarded-Host": {"X-Forwarded-Host": "127.0.0.1"},
+    "proxy, Forwarded": {"Forwarded": "for=127.0.0.1"},
+    "proxy, Via": {"Via": "1.1 squid"},
+    "foreign origin": {"Origin": "https://evil.example"},
+    "opaque origin": {"Origin": "null"},
+    "origin of another port": {"Origin": "http://127.0.0.1:3000"},
+    "another site": {"Sec-Fetch-Site": "cross-site"},
+    "another port of this host": {"Sec-Fetch-Site": "same-site"},
+    "wrong token": {"Authorization": "Bearer wrong"},
+    "token cut short": {"Authorization": f"Bearer {TOKEN[:-1]}"},
+    "no token": {"Authorization": "Bearer"},
+    "other scheme": {"Authorization": f"Basic {TOKEN}"},
+    "wrong session": {"Cookie": "citadel_session=wrong"},
+    "empty session": {"Cookie": "citadel_session="},
+    "session that is the token": {"Cookie": f"citadel_session={TOKEN}"},
+    "token that is a session": {"Authorization": "Bearer {session}"},
+    "wrong token with a good session": {
+        "Authorization": "Bearer wrong",
+        "Cookie": "citadel_session={session}",
+    },
+    "session, another site": {
+        "Cookie": "citadel_session={session}",
+        "Sec-Fetch-Site": "cross-site",
+    },
+}
+
+
+def send(live: Live, method: str, call: Call, headers: dict[str, str]) -> httpx.Response:
+    """Make a call with headers in which `{port}` and `{session}` are filled in."""
+    fill = {"port": live.port, "session": live.session()}
+    filled = {name: value.format(**fill) for name, value in headers.items()}
+    with live.client() as client:
+        path = call.path.format(**live.ids)
+        return client.request(method, path, json=call.body, headers=filled)
+
+
+def test_every_route_has_a_row_in_the_table(live: Live) -> None:
+    served = set()
+    for route in _routes(live.app.routes):
+        served |= {(m, route.path) for m in route.methods or () if m != "HEAD"}
+    assert served == (ROUTES | OPEN_ROUTES).keys() - {("GET", "(none)")}
+
+
+def _routes(routes: list[Any]) -> list[Route | APIRoute]:
+    """The routes themselves, also of routers inside of routers."""
+    found: list[Any] = []
+    for route in routes:
+        inner = getattr(route, "original_router", None)
+        found += _routes(inner.routes) if inner is not None else [route]
+    return found
+
+
+@pytest.mark.parametrize("caller", LET_IN)
+@pytest.mark.parametrize("route", ROUTES, ids=" ".join)
+def test_who_shows_a_credential_is_let_in(live: Live, route: tuple[str, str], caller: str) -> None:
+    response = send(live, route[0], ROUTES[route], LET_IN[caller])
+    if route[1] == "/v1/login-links" and caller.startswith("session"):
+        assert response.status_code == 403
+    else:
+        assert response.status_code == ROUTES[route].status
+
+
+@pytest.mark.parametrize("caller", SHUT_OUT)
+@pytest.mark.parametrize("route", ROUTES, ids=" ".join)
+def test_everyone_else_is_shut_out(live: Live, route: tuple[str, str], caller: str) -> None:
+    response = send(live, route[0], ROUTES[route], SHUT_OUT[caller])
+    assert response.status_code == 401
+    assert response.headers["content-type"] == "application/problem+json"
+    assert "citadel" in response.json()["hint"]
+    assert response.headers["www-authenticate"].startswith("Bearer")
+
+
+@pytest.mark.parametrize("route", [route for route in ROUTES if route[0] == "POST"], ids=" ".join)
+@pytest.mark.parametrize("origin", ["https://evil.example", "http://127.0.0.1:3000", "null"])
+def test_a_session_cannot_be_used_by_a_page_of_another_origin(
+    live: Live, route: tuple[str, str], origin: str
+) -> None:
+    headers = {"Cookie": "citadel_session={session}", "Origin": origin}
+    assert send(live, "POST", ROUTES[route], headers).status_code == 401
+
+
+@pytest.mark.parametrize("caller", LET_IN | SHUT_OUT)
+@pytest.mark.parametrize("route", OPEN_ROUTES, ids=" ".join)
+def test_open_routes_answer_everyone_alike(live: Live, route: tuple[str, str], caller: str) -> None:
+    headers = (LET_IN | SHUT_OUT)[caller]
+    response = send(live, route[0], OPEN_ROUTES[route], headers)
+    signed_in = "citadel_session={session}" in headers.get("Cookie", "")
+    if route[1] == "/login" and signed_in:  # a used link just leads who is signed in to the page
+        assert response.status_code == 303
+    else:
+        assert response.status_code == OPEN_ROUTES[route].status
+
+
+OTHER_USER = """
+import encodings.idna, http.client, json, os, sys  # none can be loaded afterwards
+os.setgroups([])
+os.setgid(12345)
+os.setuid(12345)
+port, calls = json.load(sys.stdin)
+for method, path, body in calls:
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    headers = {"Content-Type": "application/json"}
+    connection.request(method, path, body and json.dumps(body), headers)
+    print(connection.getresponse().status)
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
+def test_another_user_of_this_machine_is_shut_out(live: Live) -> None:
+    calls = [(route[0], c.path.format(**live.ids), c.body) for route, c in ROUTES.items()]
+    result = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", OTHER_USER],
+        input=json.dumps([live.port, calls]),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.split() == ["401"] * len(calls)

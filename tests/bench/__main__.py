@@ -1,0 +1,72 @@
+"""The command: lists the benchmarks, or runs one or all of them."""
+
+import argparse
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.bench.run import REPOSITORY, Run, default_eval_dir, progress
+
+NAMES = (
+    "ingest",
+    "memory",
+    "unchanged",
+    "query",
+    "retrieval",
+    "ranking",
+    "evidence",
+    "dense",
+    "parse",
+)
+
+
+def main() -> int:
+    """Run what the command line asks for; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("name", nargs="?", choices=(*NAMES, "all"))
+    parser.add_argument("--quick", action="store_true", help="a small slice, to see that it works")
+    parser.add_argument("--eval", type=Path, help="folder of the evaluation sets")
+    parser.add_argument("--fit", action="store_true", help="evidence: print fitted constants")
+    given = parser.parse_args()
+    usual = default_eval_dir()
+    eval_dir = (given.eval or usual).absolute()
+    if given.name is None:
+        print("\n".join(f"{name:10} {_summary(name)}" for name in NAMES))
+        return 0
+    if given.name == "all":
+        return _run_all(eval_dir, quick=given.quick)
+    return _run_one(given.name, Run(eval_dir, given.quick, given.fit))
+
+
+def _run_one(name: str, run: Run) -> int:
+    module = importlib.import_module(f"tests.bench.{name}")
+    if missing := run.missing(module.NEEDS):
+        print(f"{name}: not run, because {run.eval_dir} has no {', '.join(missing)}.")
+        return 0
+    module.main(run)
+    return 0
+
+
+def _run_all(eval_dir: Path, *, quick: bool) -> int:
+    """Each in a process of its own, so that none finds what another has left in memory."""
+    codes = {}
+    for name in NAMES:
+        progress(f"running {name}")
+        command = [sys.executable, "-m", "tests.bench", name, "--eval", str(eval_dir)]
+        codes[name] = subprocess.run(
+            [*command, *(["--quick"] if quick else [])], cwd=REPOSITORY, check=False
+        ).returncode
+    broken = [name for name, code in codes.items() if code]
+    if broken:
+        progress(f"these ended with an error: {', '.join(broken)}")
+    return 1 if broken else 0
+
+
+def _summary(name: str) -> str:
+    text = importlib.import_module(f"tests.bench.{name}").__doc__ or ""
+    return text.split("\n")[0]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

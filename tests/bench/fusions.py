@@ -1,0 +1,49 @@
+"""The ways to fuse two branches that the benchmarks compare, and what a ranking is worth."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+from rag.search.fuse import fuse
+
+WEIGHTS = (0.3, 0.4, 0.5, 0.6, 0.7)
+RRF_K = 60  # Cormack, Clarke and Büttcher 2009
+Scores = Mapping[int, float]
+
+
+def by_score(scores: Scores) -> list[tuple[int, float]]:
+    """One branch alone."""
+    return sorted(scores.items(), key=lambda item: (-item[1], item[0]))
+
+
+def reciprocal_rank(dense: Scores, lexical: Scores) -> list[tuple[int, float]]:
+    """Reciprocal rank fusion."""
+    fused: dict[int, float] = {}
+    for branch in (dense, lexical):
+        for rank, (key, _) in enumerate(by_score(branch), 1):
+            fused[key] = fused.get(key, 0.0) + 1 / (RRF_K + rank)
+    return by_score(fused)
+
+
+def all_fusions(
+    dense: Scores, lexical: Scores, weights: Sequence[float] = WEIGHTS
+) -> dict[str, list[tuple[int, float]]]:
+    """Name to ranking; `weights` are those of the dense branch."""
+    rankings = {
+        "dense alone": by_score(dense),
+        "lexical alone": by_score(lexical),
+        "reciprocal rank": reciprocal_rank(dense, lexical),
+    }
+    for weight in weights:
+        rankings[f"min-max, dense {weight:.2f}"] = fuse(dense, lexical, weight)
+    return rankings
+
+
+def ndcg(ranking: Sequence[str], relevant: Mapping[str, int], k: int = 10) -> float:
+    """Normalised discounted cumulative gain of the first `k`, with linear gain as trec_eval has."""
+    gains = [relevant.get(key, 0) for key in ranking[:k]]
+    ideal = sorted(relevant.values(), reverse=True)[:k]
+    return _dcg(gains) / _dcg(ideal) if ideal else 0.0
+
+
+def _dcg(gains: Sequence[int]) -> float:
+    return sum(gain / math.log2(rank + 1) for rank, gain in enumerate(gains, 1))

@@ -1,0 +1,52 @@
+"""Runs `citadel` as a process of its own, as a person or a script would."""
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+REPOSITORY = Path(__file__).parents[2]
+COMMAND = (sys.executable, "-c", "from rag.cli import main; main()")
+
+
+def environment(**settings: str) -> dict[str, str]:
+    """This process's environment without its settings, and with these."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("CITADEL_")}
+    return {**kept, "PYTHONPATH": str(REPOSITORY), "CITADEL_EMBED_BACKEND": "openvino", **settings}
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What a command printed, and its exit code."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        """The one JSON value on stdout; whatever else stood there would make this fail."""
+        return json.loads(self.out)
+
+
+@dataclass(frozen=True, slots=True)
+class Citadel:
+    """The command over one data directory."""
+
+    data_dir: Path
+
+    def __call__(self, *arguments: str | Path, **settings: str) -> Ended:
+        done = subprocess.run(
+            [*COMMAND, *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            cwd=self.data_dir.parent,
+            env=environment(CITADEL_DATA_DIR=str(self.data_dir), **settings),
+            timeout=100,
+            check=False,
+        )
+        assert "Traceback" not in done.stderr
+        return Ended(done.returncode, done.stdout, done.stderr)

@@ -1,0 +1,39 @@
+"""What the tests of several rooms share: the bundled model.
+
+Converting the model takes many seconds, so pytest's cache keeps it from one run to the next, under
+a name that changes with the code that converts.
+"""
+
+import hashlib
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+import rag.search.convert
+from rag.search.embed import Embedder, load_embedder
+from rag.settings import Settings
+
+
+@pytest.fixture(scope="session")
+def model_home(request: pytest.FixtureRequest) -> Path:
+    """A data directory whose `models` holds the bundled model, converted."""
+    code = Path(rag.search.convert.__file__).read_bytes() + version("openvino").encode()
+    home = Path(request.config.cache.mkdir(f"citadel-{hashlib.sha256(code).hexdigest()[:12]}"))
+    load_embedder(Settings(data_dir=home, embed_backend="openvino"))
+    return home
+
+
+@pytest.fixture(scope="session")
+def embedder(model_home: Path) -> Embedder:
+    """The bundled model on OpenVINO, loaded once."""
+    return load_embedder(Settings(data_dir=model_home, embed_backend="openvino"))
+
+
+@pytest.fixture
+def settings(tmp_path: Path, model_home: Path) -> Settings:
+    """Settings with a data directory of their own, in which the model is already converted."""
+    data_dir = tmp_path / "data"
+    data_dir.mkdir()
+    (data_dir / "models").symlink_to(model_home / "models")
+    return Settings(data_dir=data_dir, embed_backend="openvino")

@@ -1,0 +1,87 @@
+"""Two ranked lists to one, and neighbours to passages."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rag.search.fuse import fuse, normalise
+from rag.search.passages import MAX_MEMBERS, merge
+from rag.types import Chunk, StoredChunk
+
+scores = st.dictionaries(st.integers(1, 40), st.floats(-1, 60, allow_nan=False), max_size=30)
+weights = st.floats(0, 1)
+
+
+@given(scores, scores, weights)
+def test_every_candidate_is_fused_once_with_a_score_between_0_and_1(
+    dense: dict[int, float], lexical: dict[int, float], weight: float
+) -> None:
+    fused = fuse(dense, lexical, weight)
+    assert sorted(key for key, _ in fused) == sorted(dense.keys() | lexical.keys())
+    assert all(0 <= score <= 1 for _, score in fused)
+
+
+@given(scores, scores, weights)
+def test_the_best_come_first_and_ties_go_to_the_lower_id(
+    dense: dict[int, float], lexical: dict[int, float], weight: float
+) -> None:
+    fused = fuse(dense, lexical, weight)
+    assert fused == sorted(fused, key=lambda item: (-item[1], item[0]))
+
+
+@given(scores, scores, weights)
+def test_a_candidate_that_both_branches_prefer_ranks_above(
+    dense: dict[int, float], lexical: dict[int, float], weight: float
+) -> None:
+    rank = {key: n for n, (key, _) in enumerate(fuse(dense, lexical, weight))}
+    a, b = normalise(dense), normalise(lexical)
+    for one in rank:
+        for other in rank:
+            better_dense = a.get(one, 0) > a.get(other, 0) + 1e-9
+            better_lexical = b.get(one, 0) > b.get(other, 0) + 1e-9
+            if better_dense and better_lexical:
+                assert rank[one] < rank[other]
+
+
+def test_a_weight_of_one_or_nought_leaves_one_branch() -> None:
+    dense, lexical = {1: 0.9, 2: 0.5}, {2: 12.0, 3: 4.0}
+    assert [key for key, score in fuse(dense, lexical, 1.0) if score] == [1]
+    assert [key for key, score in fuse(dense, lexical, 0.0) if score] == [2]
+
+
+def test_branches_without_results_fuse_to_nothing() -> None:
+    assert fuse({}, {}, 0.5) == []
+    assert fuse({}, {7: 3.0}, 0.5) == [(7, 0.5)]
+
+
+def chunk(document_id: int, ordinal: int, header: tuple[int, int] = (0, 0)) -> StoredChunk:
+    start = 10 * ordinal
+    cut = Chunk(ordinal, start, start + 9, "x" * 9, header_start=header[0], header_end=header[1])
+    return StoredChunk(100 * document_id + ordinal, document_id, "docs", "T", "/a", "en", cut)
+
+
+places = st.lists(st.tuples(st.integers(1, 3), st.integers(0, 12)), unique=True, max_size=25)
+
+
+@given(places)
+def test_a_passage_is_a_run_of_neighbours_and_each_chunk_is_in_one(
+    found: list[tuple[int, int]],
+) -> None:
+    ranked = [
+        (chunk(document, ordinal), 1 / (n + 1)) for n, (document, ordinal) in enumerate(found)
+    ]
+    passages = merge(ranked)
+    for passage in passages:
+        ordinals = [member.chunk.ordinal for member in passage.members]
+        assert ordinals == list(range(ordinals[0], ordinals[0] + len(ordinals)))
+        assert {member.document_id for member in passage.members} == {passage.best.document_id}
+        assert len(ordinals) <= MAX_MEMBERS
+        assert passage.best in passage.members
+    assert sorted(m.id for p in passages for m in p.members) == sorted(s.id for s, _ in ranked)
+    assert [p.score for p in passages] == sorted((p.score for p in passages), reverse=True)
+
+
+def test_a_table_and_the_prose_beside_it_stay_apart() -> None:
+    passages = merge(
+        [(chunk(1, 0), 0.9), (chunk(1, 1, (10, 14)), 0.8), (chunk(1, 2, (10, 14)), 0.7)]
+    )
+    assert [[m.chunk.ordinal for m in passage.members] for passage in passages] == [[0], [1, 2]]

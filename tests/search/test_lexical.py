@@ -1,0 +1,207 @@
+"""The lexical index: words, stems, languages, and queries as people and machines type them."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from rag.errors import SearchIndexError
+from rag.search.lexical import LexicalIndex
+from rag.types import Access, IndexRow
+
+DOCS = Access(frozenset({"docs"}))
+TEXTS = {
+    1: ("en", "Either party may terminate this agreement by giving notices in writing."),
+    2: ("de", "Die Kündigungsfristen für Verträge betragen drei Monate."),
+    3: ("es", "Los empleados tienen derecho a vacaciones anuales según el convenio."),
+    4: ("en", "Invoice INV-2024-0017 over 12,500.00 euro is due on 2024-03-31."),
+    5: ("en", "Invoice INV-2024-0018 over 9,750.00 euro is due on 2024-04-30."),
+    6: ("nl", "De opzegtermijn bedraagt drie maanden."),
+    7: ("ja", "退職の通知は三か月前に行う。"),
+}
+
+
+def row(
+    i: int, language: str, text: str, *, document: int | None = None, **fields: str
+) -> IndexRow:
+    given = {"collection": "docs", "title": "", "name": "", "heading": ""} | fields
+    vector = np.zeros(1, np.float32)
+    document = document or i
+    return IndexRow(i, document, language=language, text=text, model_id="m", vector=vector, **given)
+
+
+@pytest.fixture(scope="module")
+def index(tmp_path_factory: pytest.TempPathFactory) -> LexicalIndex:
+    filled = LexicalIndex(tmp_path_factory.mktemp("lexical"))
+    filled.append(row(i, language, text) for i, (language, text) in TEXTS.items())
+    filled.append([row(8, "en", "A secret of the board about vacations.", collection="board")])
+    filled.commit()
+    return filled
+
+
+def best(index: LexicalIndex, query: str) -> list[int]:
+    return [i for i, _ in index.search(query, 10, DOCS)]
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("terminating agreements", 1),
+        ("notice", 1),
+        ("Kündigungsfrist eines Vertrags", 2),
+        ("KÜNDIGUNGSFRIST", 2),
+        ("vacación anual", 3),
+        ("¿Qué derechos tiene el empleado?", 3),
+        ("segun convenio", 3),
+        ("INV-2024-0017", 4),
+        ("inv 2024 0018", 5),
+        ("12,500.00", 4),
+        ("due 2024-04-30", 5),
+        ("opzegtermijn", 6),
+    ],
+)
+def test_inflections_accents_codes_and_numbers_are_found(
+    query: str, expected: int, index: LexicalIndex
+) -> None:
+    assert best(index, query)[0] == expected
+
+
+def test_an_umlaut_left_out_still_finds(index: LexicalIndex) -> None:
+    assert best(index, "kundigungsfristen")[:1] == [2]
+
+
+def test_scores_fall_and_are_positive(index: LexicalIndex) -> None:
+    scores = [score for _, score in index.search("invoice due euro notice", 10, DOCS)]
+    assert scores == sorted(scores, reverse=True)
+    assert min(scores) > 0
+
+
+def test_only_readable_collections_are_searched(index: LexicalIndex) -> None:
+    assert 8 not in best(index, "secret board vacations")
+    assert index.search("secret", 10, Access(frozenset())) == []
+    assert index.search("secret", 10, Access(frozenset({"other", "board"})))[0][0] == 8
+
+
+@pytest.mark.parametrize("query", ["", "   ", "?!", "¿", "\"'()[]{}", "\x00", "\U0001f600"])
+def test_a_query_without_words_finds_nothing(query: str, index: LexicalIndex) -> None:
+    assert best(index, query) == []
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        'notice AND OR NOT "unclosed (bracket',
+        "text_en:notice^5 ~2 [1 TO *} notice*",
+        "notice\\ \n\t\r\0 notice",
+        "chunk_id:1 OR notice",
+    ],
+)
+def test_odd_characters_and_operators_are_only_words(query: str, index: LexicalIndex) -> None:
+    assert best(index, query)[0] == 1
+
+
+@hypothesis_settings(deadline=None, max_examples=200)
+@given(st.text(max_size=200))
+def test_no_query_raises(index: LexicalIndex, query: str) -> None:
+    for _, score in index.search(query, 5, DOCS):
+        assert score > 0
+
+
+def test_a_very_long_query_is_answered(index: LexicalIndex) -> None:
+    words = " ".join(f"word{n}" for n in range(50_000))
+    assert best(index, f"INV-2024-0017 {words}")[0] == 4
+    assert best(index, "x" * 100_000) == []
+
+
+def test_a_question_of_words_without_meaning_is_still_searched(tmp_path: Path) -> None:
+    index = LexicalIndex(tmp_path)
+    index.append([row(1, "en", "Who are we and what do we do")])
+    index.commit()
+    assert best(index, "Who are we?") == [1]
+
+
+def test_title_file_name_and_headings_are_searched_too(tmp_path: Path) -> None:
+    index = LexicalIndex(tmp_path)
+    index.append(
+        [
+            row(1, "en", "It rose by four percent.", title="Aldermoor annual report"),
+            row(2, "en", "It fell by two percent.", name="wexcombe-q2", heading="Revenue"),
+        ]
+    )
+    index.commit()
+    assert best(index, "Aldermoor percent")[0] == 1
+    assert best(index, "wexcombe percent")[0] == 2
+    assert best(index, "revenue percent")[0] == 2
+
+
+def test_what_is_appended_or_deleted_is_in_force_after_the_commit(tmp_path: Path) -> None:
+    index = LexicalIndex(tmp_path)
+    index.append([row(1, "en", "notice", document=5), row(2, "de", "notice", document=5)])
+    index.append([row(3, "en", "notice", document=6)])
+    assert index.ids() == []
+    index.commit()
+    assert sorted(index.ids()) == [1, 2, 3]
+    index.delete_document(5)
+    index.append([row(4, "en", "notice", document=5)])
+    index.commit()
+    assert sorted(index.ids()) == sorted(best(index, "notice")) == [3, 4]
+    assert len(index) == 2
+
+
+def test_searching_goes_on_after_close_and_so_does_writing(tmp_path: Path) -> None:
+    index = LexicalIndex(tmp_path)
+    index.append([row(1, "en", "notice")])
+    index.close()
+    assert best(index, "notice") == [1]
+    index.append([row(2, "en", "notice")])
+    index.commit()
+    assert sorted(best(index, "notice")) == [1, 2]
+
+
+def test_rare_words_weigh_more_and_weights_stay_positive(index: LexicalIndex) -> None:
+    assert index.idf("0017", "en") > index.idf("invoic", "en") > 0
+    assert index.idf("nowhere", "en") >= index.idf("0017", "en")
+
+
+def test_content_terms_are_stems_without_the_words_that_carry_no_meaning(
+    index: LexicalIndex,
+) -> None:
+    assert index.content_terms("What are the notices of the parties?", "en") == ["notic", "parti"]
+    assert index.content_terms("Wie lang sind die Kündigungsfristen?", "de")[-1].startswith(
+        "kundig"
+    )
+    assert "vacacion" in index.content_terms("¿Cuántas vacaciones tienen?", "es")[-2:]
+    assert index.content_terms("opzegtermijn", "nl") == ["opzegtermijn"]
+
+
+def test_a_folder_that_holds_something_else_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "meta.json").write_text("{}")
+    with pytest.raises(SearchIndexError, match="lexical index"):
+        LexicalIndex(tmp_path)
+
+
+def test_a_copy_changes_nothing_in_the_snapshot_it_was_loaded_from(tmp_path: Path) -> None:
+    shared, mine = tmp_path / "shared", tmp_path / "mine"
+    shared.mkdir()
+    mine.mkdir()
+    original = LexicalIndex(shared)
+    original.append([row(1, "en", "notice"), row(2, "en", "notice")])
+    original.close()
+    for lock in shared.glob("*.lock"):
+        lock.unlink()
+    before = {file.name: file.read_bytes() for file in shared.iterdir()}
+    copy = LexicalIndex.load(shared, mine)
+    copy.delete_document(1)
+    copy.append([row(3, "en", "notice")])
+    copy.close()
+    assert {file.name: file.read_bytes() for file in shared.iterdir()} == before
+    assert sorted(copy.ids()) == [2, 3]
+
+
+def test_a_snapshot_that_vanishes_while_it_is_loaded_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    with pytest.raises(SearchIndexError, match="lexical index"):
+        LexicalIndex.load(tmp_path / "gone", tmp_path / "mine")
