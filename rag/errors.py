@@ -11,13 +11,20 @@
     ├── StoreError           the database cannot be used
     ├── SearchIndexError     an index cannot be built or searched
     ├── ModelError           the embedding model cannot be loaded
+    ├── EngineError          the engine that writes answers has failed
+    │   ├── EngineUnavailable    it cannot be reached
+    │   ├── EngineTimeout        it takes too long
+    │   ├── EngineOverloaded     it turns requests away
+    │   ├── EngineInterrupted    it broke off, or said what nobody can read
+    │   └── ContextOverflow      the prompt is longer than its window
+    ├── EngineBusy           more questions wait for the engine than there are places
     └── IngestError
         └── ParseError       one file could not be read; recorded with the file, never stops a run
 
-"Not in the documents" is a result, not an error. A `CitadelError` is shown in three ways: as an
-RFC 9457 problem by the API, as one line on stderr with an exit code by the command, and as an
-`error` event in a stream. Errors of other libraries are translated once, in the module that owns
-the library.
+"Not in the documents" and "blocked by the guard" are results, not errors. A `CitadelError` is shown
+in three ways: as an RFC 9457 problem by the API, as one line on stderr with an exit code by the
+command, and as an `error` event in a stream. Errors of other libraries are translated once, in the
+module that owns the library.
 """
 
 from typing import ClassVar
@@ -92,6 +99,51 @@ class ModelError(CitadelError):
     """The embedding model cannot be loaded."""
 
     status = 503
+
+
+class EngineError(CitadelError):
+    """The engine that writes answers has failed; quotes can be given instead."""
+
+    status = 503
+    retryable = True
+
+
+class EngineUnavailable(EngineError):  # noqa: N818  the HTTP term
+    """The engine cannot be reached, is failing, or has just failed repeatedly."""
+
+
+class EngineTimeout(EngineError):  # noqa: N818  the field's term
+    """The engine took too long to its first token, or from one token to the next."""
+
+    status = 504
+
+
+class EngineOverloaded(EngineError):  # noqa: N818  the field's term
+    """The engine itself turns requests away."""
+
+
+class EngineInterrupted(EngineError):  # noqa: N818  as its siblings
+    """The engine broke off in the middle of an answer, or sent what is no answer."""
+
+    status = 502
+
+
+class ContextOverflow(EngineError):  # noqa: N818  the field's term
+    """The prompt and the answer's reserve do not fit the engine's window."""
+
+    status = 500
+    retryable = False
+
+
+class EngineBusy(CitadelError):  # noqa: N818  as its siblings
+    """More questions wait for the engine than there are places."""
+
+    status = 429
+    retryable = True
+
+    def __init__(self, message: str, *, hint: str = "", retry_after_s: int = 1) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after_s = retry_after_s
 
 
 class IngestError(CitadelError):

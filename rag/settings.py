@@ -57,6 +57,73 @@ class Settings(BaseSettings):
         description="Below this evidence score the answer is 'not in the documents'.",
     )
     answer_max_quotes: int = Field(5, ge=1, le=20, description="Most quotes in one answer.")
+    answer_depth: Literal["quick", "standard", "exhaustive"] = Field(
+        "standard",
+        description="How much the engine reads for an answer: 8k, 32k tokens, or its whole window.",
+    )
+    answer_unsupported: Literal["mark", "drop"] = Field(
+        "mark", description="What becomes of a sentence that its citations do not support."
+    )
+    answer_rewrite: bool = Field(
+        True, description="Rewrite a follow-up into a question that stands alone."
+    )
+    support_model_dir: Path | None = Field(
+        None, description="A local NLI cross-encoder that checks sentences against citations."
+    )
+    engine_url: str | None = Field(
+        None,
+        description="Base URL of an OpenAI-compatible server such as http://10.0.0.5:8001/v1;"
+        " answers are quotes when unset.",
+    )
+    engine_model: str | None = Field(
+        None, description="Name of the model there; the only one it serves when unset."
+    )
+    engine_api_key: SecretStr | None = Field(None, description="API key of the engine.")
+    engine_model_dir: Path | None = Field(
+        None, description="The engine's model directory, for its tokenizer and its size."
+    )
+    engine_context_tokens: int | None = Field(
+        None, ge=1024, description="The engine's window; what it says itself when unset."
+    )
+    engine_answer_tokens: int = Field(
+        1024, ge=64, description="Tokens kept free for an answer, and the longest one."
+    )
+    engine_connect_timeout_s: float = Field(3.0, gt=0, description="Time to reach the engine.")
+    engine_first_token_timeout_s: float = Field(
+        60.0, gt=0, description="Time to the first token; then quotes are given instead."
+    )
+    engine_token_timeout_s: float = Field(20.0, gt=0, description="Time between two tokens.")
+    engine_kv_tokens: int | None = Field(
+        None, gt=0, description="Tokens that the engine's KV cache holds; asked of it when unset."
+    )
+    engine_concurrency: int = Field(64, ge=1, description="Most answers written at once.")
+    engine_waiting: int = Field(64, ge=0, description="Most questions that wait for the engine.")
+    engine_wait_s: float = Field(30.0, gt=0, description="Longest wait for the engine.")
+    guard_url: str | None = Field(
+        None, description="Base URL of the server of Llama Guard 3; required with an engine."
+    )
+    guard_model: str | None = Field(
+        None, description="Name of the guard's model there; the only one it serves when unset."
+    )
+    guard_api_key: SecretStr | None = Field(None, description="API key of the guard.")
+    guard_timeout_s: float = Field(
+        5.0, gt=0, description="Time for a verdict; none in time means blocked."
+    )
+    guard_threshold: float = Field(
+        0.5, ge=0, le=1, description="Probability of 'unsafe' from which a text counts as unsafe."
+    )
+    guard_actions: dict[str, Literal["block", "warn", "ignore"]] = Field(
+        {"S6": "warn", "S7": "warn"},
+        description="What a category of Llama Guard 3 (S1-S14) does; block where unnamed.",
+    )
+    allow_unguarded: bool = Field(
+        False, description="Start with an engine and without a guard, and say so everywhere."
+    )
+    research_rounds: int = Field(6, ge=1, le=50, description="Most tool calls of a research.")
+    research_tokens: int = Field(
+        60_000, gt=0, description="Most tokens that a research reads in all its rounds."
+    )
+    research_timeout_s: float = Field(120.0, gt=0, description="Longest time of a research.")
     ingest_workers: int | None = Field(
         None, ge=1, description="Parser processes; one per core, at most three, when unset."
     )
@@ -107,9 +174,11 @@ def load_settings(**overrides: object) -> Settings:
         raise ConfigError(f"unusable settings: {wrong}", hint=HINT) from error
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"cannot read {_file()}: {error}", hint="Correct the file.") from error
-    model_dir = settings.model_dir and settings.model_dir.expanduser().absolute()
-    data_dir = settings.data_dir.expanduser().absolute()
-    return settings.model_copy(update={"data_dir": data_dir, "model_dir": model_dir})
+    folders = ("data_dir", "model_dir", "engine_model_dir", "support_model_dir")
+    named = {name: getattr(settings, name) for name in folders if getattr(settings, name)}
+    return settings.model_copy(
+        update={name: path.expanduser().absolute() for name, path in named.items()}
+    )
 
 
 def _file() -> Path:
