@@ -74,8 +74,15 @@ class Final(Struct, frozen=True):
 Event = Searched | Sentence | Final
 
 
+class DocumentRef(Struct, frozen=True):
+    """A document by name."""
+
+    id: int
+    title: str
+
+
 class Document(Struct, frozen=True):
-    """A document that the visitor may read."""
+    """A document that the visitor may read; a list of documents leaves `attachments` out."""
 
     id: int
     collection: str
@@ -88,6 +95,8 @@ class Document(Struct, frozen=True):
     has_images: bool
     warnings: tuple[str, ...]
     ingested_at: datetime
+    parent_id: int | None = None  # the mail that this was attached to
+    attachments: tuple[DocumentRef, ...] = ()
 
 
 class DocumentPage(Struct, frozen=True):

@@ -49,12 +49,29 @@ def _draw(client: Client, spot: Spot, document: Document) -> None:
     with st.container(key="viewer-top", horizontal=True, vertical_alignment="top", gap="small"):
         st.html(render.viewer_header(document, spot.headings))
         _close()
+    _relatives(document)
     if document.has_images and document.n_pages:
         spot.page = min(max(spot.page or 1, 1), document.n_pages)
         _turning(spot, spot.page, document.n_pages)
         _page(client, spot, document, spot.page)
     else:
         _text(client, spot, document)
+
+
+def _relatives(document: Document) -> None:
+    """The mail that this was attached to, or what is attached to this mail."""
+    near = [(ref.id, f"Attached: {ref.title}") for ref in document.attachments]
+    if document.parent_id is not None:
+        near.append((document.parent_id, "The mail that this was attached to"))
+    for document_id, text in near:
+        st.button(
+            render.label(text),
+            key=f"relative-{document_id}",
+            icon=":material/attach_file:",
+            type="tertiary",
+            on_click=session.current().open_document,
+            args=(document_id,),
+        )
 
 
 def _close() -> None:

@@ -31,6 +31,7 @@ from rag.errors import ParseError
 MAX_ANSWER_BYTES = 192 * 1024**2
 FILES_PER_PROCESS = 200  # libraries leak; a new process costs about 0.2 s
 MAX_RESIDENT_BYTES = 300 * 1024**2  # what a process may keep between files
+TEMPORARY = "citadel-parse-"  # then the id of the process that made the folder
 _EXIT_TIMEOUT_S = 2.0
 _READ_BYTES = 1024**2
 
@@ -47,6 +48,7 @@ class ParserPool:
     """
 
     def __init__(self, workers: int, *, timeout_s: float, memory_bytes: int) -> None:
+        _clear_leftovers()
         self._jobs: queue.SimpleQueue[tuple[Job, Future[Parsed]] | None] = queue.SimpleQueue()
         self._drivers = [
             _Driver(self._jobs, timeout_s=timeout_s, memory_bytes=memory_bytes)
@@ -168,7 +170,7 @@ class _Process:
     """One worker process with its private temporary folder."""
 
     def __init__(self, memory_bytes: int) -> None:
-        self._temp_dir = tempfile.mkdtemp(prefix="citadel-parse-")
+        self._temp_dir = tempfile.mkdtemp(prefix=f"{TEMPORARY}{os.getpid()}-")
         self._files = 0
         self._lock = threading.Lock()
         self._process = subprocess.Popen(
@@ -279,6 +281,19 @@ class _Process:
                 retry=True,
             )
         return _crash(f"the parser was ended by signal {signal.Signals(status).name}")
+
+
+def _clear_leftovers() -> None:
+    """Delete the temporary folders of runs that were killed: they hold parts of documents."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{TEMPORARY}*-*"):
+        pid = folder.name.removeprefix(TEMPORARY).split("-")[0]
+        with contextlib.suppress(OSError):
+            if (
+                pid.isdigit()
+                and not psutil.pid_exists(int(pid))
+                and folder.lstat().st_uid == os.getuid()
+            ):
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 _FATAL = frozenset({"timeout", "memory", "crashed", "too_large"})

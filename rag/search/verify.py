@@ -1,4 +1,4 @@
-"""Proof that store, dense index and lexical index agree, as `citadel verify` asks for it."""
+"""Proof that store, originals and both indexes agree, as `citadel verify` asks for it."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -22,6 +22,7 @@ def verify(
     """
     problems = [
         *store.check(),
+        *store.check_originals(),
         *(f"{fault}; the next search rebuilds it" for fault in faults(store)),
     ]
     other_models = store.model_ids() - {model_id}

@@ -17,6 +17,7 @@ from pathlib import Path
 from rag.errors import NotFound, StoreError
 
 BLOCK_BYTES = 1024 * 1024
+AGAIN = "ingest its file again"
 GRACE_S = 24 * 3600.0  # a file put by an ingest run that has not committed its document yet
 
 
@@ -73,6 +74,22 @@ class Originals:
                 path.unlink()
                 deleted += path.parent.name != "tmp"
         return deleted
+
+    def check(self, referenced: Collection[str]) -> list[str]:
+        """What is wrong with the originals of these SHA-256, as sentences. Reads them all."""
+        problems = []
+        for sha256 in sorted(referenced):
+            try:
+                with self._place(sha256).open("rb") as file:
+                    same = hashlib.file_digest(file, "sha256").hexdigest() == sha256
+            except OSError as error:
+                problems.append(f"original {sha256} cannot be read: {error.strerror}; {AGAIN}")
+                continue
+            if not same:
+                problems.append(
+                    f"original {sha256} has another content than its name says; {AGAIN}"
+                )
+        return problems
 
     def _put_bytes(self, content: bytes) -> str:
         sha256 = hashlib.sha256(content).hexdigest()

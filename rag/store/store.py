@@ -308,6 +308,12 @@ class Store:
         with self._database.read_snapshot() as connection:
             return integrity.check(connection)
 
+    def check_originals(self) -> list[str]:
+        """What is wrong with the kept files, as sentences; reads every one of them."""
+        with self._database.read() as connection:
+            referenced = documents.content_hashes(connection) - {""}  # made from no file
+        return self.originals.check(referenced)
+
     def stats(self) -> Stats:
         """How much the store holds."""
         with self._database.read_snapshot() as connection:

@@ -1,5 +1,6 @@
 """The documents that the browser's tests ask about; every one is written here."""
 
+from email.message import EmailMessage
 from pathlib import Path
 
 from reportlab.lib.pagesizes import A4
@@ -25,7 +26,18 @@ def write(folder: Path) -> None:
     (folder / "instruments.csv").write_text(_INSTRUMENTS, encoding="utf-8")
     (folder / "cafeteria <b>.txt").write_text(f"Cafeteria <b>\n\n{HOSTILE}\n", encoding="utf-8")
     (folder / "cafeteria.md").write_text(f"# [Menu](javascript:alert(1))\n\n{HOSTILE}\n", "utf-8")
+    (folder / "dome.eml").write_bytes(_mail())
     (folder / "damaged.pdf").write_bytes(b"%PDF-1.7\nthe rest of this file is lost")
+
+
+def _mail() -> bytes:
+    message = EmailMessage()
+    message["Subject"] = "Inspection of the dome"
+    message["From"], message["To"] = "ada@example.com", "ben@example.com"
+    message.set_content("The inspection of the dome has taken place; its report is attached.")
+    report = "The shutter of the dome jams below minus fourteen degrees."
+    message.add_attachment(report, filename="report.txt")
+    return message.as_bytes()
 
 
 def _lodging(path: Path) -> None:

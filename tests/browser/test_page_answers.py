@@ -110,7 +110,7 @@ def test_what_the_documents_do_not_say_is_said_so(
     ask(page, question)
     card = page.locator(".card", has_text="Not in the documents")
     expect(card).to_contain_text(f"Searched for“{question}”")
-    expect(card).to_contain_text("Searched in5 documents")
+    expect(card).to_contain_text("Searched in7 documents")
     expect(_chips(page)).to_have_count(0)
     expect(page.get_by_text("Perhaps related")).to_be_visible()
     shoot(page, "6-not-in-the-documents")
@@ -170,3 +170,14 @@ def test_draft_of_a_question_survives_a_look_at_a_source(
     _chips(page).first.click()
     expect(page.locator(".page-image")).to_be_visible()
     expect(page.get_by_label("Your question")).to_have_value("And after that")
+
+
+def test_an_attachment_leads_to_its_mail_and_back(server: Server, visit: Visit, ask: Ask) -> None:
+    page = visit(server)
+    ask(page, "Below how many degrees does the shutter of the dome jam?")
+    _chips(page).first.click()
+    viewer = page.locator(".st-key-viewer")
+    viewer.get_by_role("button", name="The mail that this was attached to").click()
+    expect(viewer).to_contain_text("its report is attached")
+    viewer.get_by_role("button", name="Attached: report").click()
+    expect(viewer).to_contain_text("minus fourteen degrees")

@@ -20,7 +20,7 @@ def test_documents_are_listed_with_their_state(server: Server, visit: Visit, sho
     line = page.locator('[class*="st-key-document-"]', has_text="lodging.pdf")
     expect(line).to_contain_text("Ready")
     expect(line).to_contain_text("PDF · lodging.pdf · 3 pages")
-    expect(page.locator('[class*="st-key-document-"]')).to_have_count(5)
+    expect(page.locator('[class*="st-key-document-"]')).to_have_count(7)
     shoot(page, "8-documents")
     page.get_by_label("Search by title").fill("records")
     page.keyboard.press("Enter")

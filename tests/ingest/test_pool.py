@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError
@@ -213,3 +214,15 @@ with ParserPool(2, timeout_s=60, memory_bytes=2**30) as pool:
     run.send_signal(number)
     run.wait(30)
     wait_for(lambda: all(map(is_gone, children)))
+
+
+def test_what_a_killed_run_has_left_is_deleted_by_the_next(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    left, used = (tmp_path / f"citadel-parse-{n}-x" for n in (ended.pid, os.getpid()))
+    for folder in (left, used):
+        folder.mkdir()
+    with ParserPool(1, timeout_s=60, memory_bytes=2 * 1024**3):
+        assert not left.exists()
+        assert used.exists()

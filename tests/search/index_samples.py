@@ -41,7 +41,7 @@ def commit(
     for ordinal, paragraph in enumerate(paragraphs):
         chunks.append(Chunk(ordinal, start, start + len(paragraph), paragraph))
         start += len(paragraph) + 2
-    sha256 = hashlib.sha256(f"{text} {model_id}".encode()).hexdigest()
+    sha256 = store.originals.put(f"{text} {model_id}".encode())
     document = NewDocument(
         source_uri=uri,
         title=title,

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from index_samples import DIM, MODEL, commit, open_quietly, stored_ids, vectors
+from index_samples import ALL, DIM, MODEL, commit, open_quietly, stored_ids, vectors
 
 from rag.search import snapshot
 from rag.search.dense import DenseIndex
@@ -134,3 +134,10 @@ def test_a_vector_that_is_not_the_stores_is_found(store: Store) -> None:
         indexes.publish()
     (problem,) = problems(store)
     assert f"other vectors than the store: 1, such as [{first}]" in problem
+
+
+def test_an_original_that_is_gone_is_a_problem(store: Store) -> None:
+    (sha256, *_) = {document.content_sha256 for document in store.list_documents(ALL)}
+    store.originals.path(sha256).unlink()
+    (problem,) = problems(store)
+    assert sha256 in problem

@@ -83,3 +83,13 @@ def test_store_sweeps_what_no_document_refers_to(store: Store) -> None:
         os.utime(store.originals.path(kept), (0, 0))
     assert store.sweep_originals() == 1
     assert store.originals.path(sha256).read_bytes() == b"x"
+
+
+def test_an_original_that_is_damaged_or_gone_is_found(tmp_path: Path) -> None:
+    originals = Originals(tmp_path / "kept")
+    sound, damaged, gone = (originals.put(text) for text in (b"a", b"b", b"c"))
+    originals.path(damaged).write_bytes(b"other")
+    originals.path(gone).unlink()
+    problems = originals.check([sound, damaged, gone])
+    assert sorted(problem.split()[1] for problem in problems) == sorted([damaged, gone])
+    assert all("ingest its file again" in problem for problem in problems)
