@@ -1,6 +1,9 @@
 """`citadel ingest` and `citadel watch`."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -20,6 +23,7 @@ from rag.cli.app import (
 if TYPE_CHECKING:
     from ingest.plan import Plan
     from ingest.sync import Report
+    from rag.settings import Settings
 
 Paths = Annotated[list[Path], typer.Argument(help="Files and folders.", metavar="PATH…")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="A line for every file.")]
@@ -52,7 +56,11 @@ def ingest(
     frame: Frame = ctx.obj
     settings = frame.settings()
     try:
-        with open_progress(verbose=verbose) as progress, open_site(settings, progress) as site:
+        with (
+            _leaving_no_trace(settings, dry_run=dry_run) as settings,
+            open_progress(verbose=verbose) as progress,
+            open_site(settings, progress) as site,
+        ):
             plan = make_plan(site, paths, collection, allow_empty=allow_empty)
             report = None if dry_run else carry_out(site, plan, collection)
     except KeyboardInterrupt as interrupt:
@@ -64,6 +72,16 @@ def ingest(
         raise typer.Exit(DONE)
     print_json(report_json(report)) if as_json else typer.echo(format_report(report, collection))
     raise typer.Exit(WITH_FAILURES if report.failed else DONE)
+
+
+@contextmanager
+def _leaving_no_trace(settings: "Settings", *, dry_run: bool) -> "Iterator[Settings]":
+    """The settings; for a dry run before the first ingest with a data directory that goes away."""
+    if not dry_run or settings.database_url or (settings.data_dir / "citadel.db").exists():
+        yield settings
+        return
+    with TemporaryDirectory(prefix="citadel-dry-run-") as folder:
+        yield settings.model_copy(update={"data_dir": Path(folder)})
 
 
 @app.command()

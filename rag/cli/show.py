@@ -3,6 +3,7 @@
 import textwrap
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from pathlib import PurePath
 
 from ingest.plan import Plan
 from ingest.progress import duration, one_line
@@ -14,6 +15,7 @@ from rag.types import Citation, Document, Hit
 MAX_FAILURES = 20
 SNIPPET_CHARS = 300
 WIDTH = 92
+PAGE_WORDS = dict.fromkeys((".pptx", ".ppt"), "slide") | dict.fromkeys((".xlsx", ".xls"), "sheet")
 
 
 def format_report(report: Report, collection: str) -> str:
@@ -83,7 +85,7 @@ def format_hits(hits: Iterable[Hit]) -> str:
 
 def _format_hit(hit: Hit) -> str:
     stored, chunk = hit.chunk, hit.chunk.chunk
-    place = _place(stored.title, chunk.page_start, chunk.page_end)
+    place = _place(stored.title, stored.source_uri, chunk.page_start, chunk.page_end)
     lines = [f"{hit.rank}. {place}  ({hit.score:.2f})", f"   {one_line(stored.source_uri)}"]
     if chunk.heading_path:
         lines.append(f"   {' > '.join(chunk.heading_path)}")
@@ -121,7 +123,8 @@ def _format_sources(citations: Iterable[Citation]) -> str:
     sources = {citation.id: citation for citation in citations}
     lines = ["Sources"]
     for number, citation in sorted(sources.items()):
-        place = _place(citation.title, citation.page_start, citation.page_end)
+        uri, first, last = citation.source_uri, citation.page_start, citation.page_end
+        place = _place(citation.title, uri, first, last)
         lines.append(f"[{number}] {place}\n    {one_line(citation.source_uri)}")
     return "\n".join(lines)
 
@@ -134,10 +137,11 @@ def format_documents(documents: Iterable[Document]) -> str:
     )
 
 
-def _place(title: str, first: int | None, last: int | None) -> str:
+def _place(title: str, uri: str, first: int | None, last: int | None) -> str:
     if first is None:
         return one_line(title)
-    pages = f"page {first}" if last in (None, first) else f"pages {first}-{last}"
+    word = PAGE_WORDS.get(PurePath(uri).suffix.lower(), "page")
+    pages = f"{word} {first}" if last in (None, first) else f"{word}s {first}-{last}"
     return f"{one_line(title)}, {pages}"
 
 

@@ -57,6 +57,16 @@ def test_a_run_without_failures_ends_with_0_and_a_summary(citadel: Citadel, docs
     assert second.err == ""
 
 
+def test_a_dry_run_before_the_first_ingest_leaves_nothing_behind(
+    tmp_path: Path, docs: Path
+) -> None:
+    data_dir = tmp_path / "not yet"
+    run = Citadel(data_dir)("ingest", docs, "--dry-run", "--json")
+    assert run.code == 0
+    assert len(run.json["add"]) == 3
+    assert not data_dir.exists()
+
+
 def test_a_dry_run_shows_the_plan_and_changes_nothing(citadel: Citadel, docs: Path) -> None:
     citadel("ingest", docs)
     before = citadel("documents", "--json").json
