@@ -6,7 +6,8 @@ the JSON may rely on is in the field names and their order.
 
 from typing import TYPE_CHECKING, Any
 
-from rag.answer.events import Final, Searched, Sentence
+from rag.answer.engine import Usage
+from rag.answer.events import Final, Notice, Searched, Sentence, Support
 from rag.types import Citation, Hit
 
 if TYPE_CHECKING:
@@ -76,7 +77,14 @@ def sentence_json(sentence: Sentence) -> Json:
         "start": sentence.start,
         "end": sentence.end,
         "citations": [citation_json(citation) for citation in sentence.citations],
+        "supported": sentence.supported,
+        "reason": sentence.reason,
     }
+
+
+def notice_json(notice: Notice) -> Json:
+    """Something that the reader should know."""
+    return {"kind": notice.kind, "text": notice.text}
 
 
 def final_json(final: Final) -> Json:
@@ -90,8 +98,38 @@ def final_json(final: Final) -> Json:
         "searched": searched_json(final.searched),
         "evidence": round(float(final.evidence), 6),
         "engine": final.engine,
+        "prompt_version": final.prompt_version,
+        "support": _support_json(final.support),
+        "unsupported": [
+            {"start": sentence.start, "end": sentence.end, "reason": sentence.reason}
+            for sentence in final.sentences
+            if not sentence.supported
+        ],
+        "notices": [notice_json(notice) for notice in final.notices],
+        "categories": list(final.categories),
+        "usage": _usage_json(final.usage),
         "timings_ms": timings_json(final.timings_ms),
         "request_id": final.request_id,
+    }
+
+
+def _support_json(support: Support) -> Json:
+    return {
+        "sentences": support.n_sentences,
+        "supported": support.n_supported,
+        "dropped": support.n_dropped,
+        "unknown_keys": support.n_unknown_keys,
+        "share": None if support.share is None else round(support.share, 4),
+    }
+
+
+def _usage_json(usage: Usage | None) -> Json | None:
+    if usage is None:
+        return None
+    return {
+        "prompt_tokens": usage.prompt_tokens,
+        "answer_tokens": usage.answer_tokens,
+        "cached_tokens": usage.cached_tokens,
     }
 
 

@@ -35,10 +35,11 @@ class Quote:
         return f"{header}\n{self.text}" if header else self.text
 
 
-def cite(
-    quote: Quote, number: int, answer_start: int, store: Store, access: Access
-) -> Citation | None:
-    """The checked citation of a quote, None if it does not hold or may no longer be read."""
+def cite(quote: Quote, store: Store, access: Access) -> Citation | None:
+    """The checked citation of a quote, None if it does not hold or may no longer be read.
+
+    Its number and its span of the answer are for the answer's draft to fill in.
+    """
     stored = quote.stored
     if stored.id not in store.chunks(access, [stored.id]):
         return None
@@ -52,7 +53,7 @@ def cite(
     pages = [box.page for box in boxes]
     chunk = stored.chunk
     return Citation(
-        id=number,
+        id=0,
         document_id=stored.document_id,
         chunk_id=stored.id,
         title=stored.title,
@@ -67,8 +68,8 @@ def cite(
         header_end=chunk.header_end,
         header_text=stored.header,
         boxes=tuple(boxes),
-        answer_start=answer_start,
-        answer_end=answer_start + len(quote.shown),
+        answer_start=0,
+        answer_end=0,
         score=round(quote.score, 4),
         verified=True,
     )

@@ -1,4 +1,4 @@
-"""What `answer()` yields, in this order: one `Searched`, any number of `Sentence`, one `Final`.
+"""What `answer()` yields: one `Searched`, any number of `Notice` and `Sentence`, one `Final`.
 
 A failure after the first event is the stream's last event, made by whoever sends the stream.
 """
@@ -6,12 +6,18 @@ A failure after the first event is the stream's last event, made by whoever send
 from dataclasses import dataclass
 from typing import Literal
 
+from rag.answer.engine import Usage
 from rag.types import Citation, Hit
+
+Status = Literal["answered", "no_evidence", "blocked"]
 
 
 @dataclass(frozen=True, slots=True)
 class Searched:
-    """What was searched, before anything is answered."""
+    """What was searched, before anything is answered.
+
+    `query` differs from the question where a follow-up was rewritten to stand alone.
+    """
 
     query: str
     collections: tuple[str, ...]
@@ -20,33 +26,72 @@ class Searched:
 
 
 @dataclass(frozen=True, slots=True)
+class Notice:
+    """Something that the reader should know, in plain words.
+
+    `fallback`: quotes are given because the engine does not answer. `incomplete`: the engine broke
+    off. `warning`: the guard warns of a category. `unguarded`: no guard reads along.
+    """
+
+    kind: Literal["fallback", "incomplete", "warning", "unguarded"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Sentence:
-    """One sentence of the answer, released: `text` is `answer[start:end]` of the final answer."""
+    """One sentence of the answer, released: `text` is `answer[start:end]` of the final answer.
+
+    One that is not supported by what it cites has `supported` false, and a `reason`.
+    """
 
     text: str
     start: int
     end: int
     citations: tuple[Citation, ...]
+    supported: bool = True
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Support:
+    """How many of an answer's sentences are borne out by what they cite."""
+
+    n_sentences: int
+    n_supported: int  # quotes always are
+    n_dropped: int = 0  # unsupported ones that were not shown
+    n_unknown_keys: int = 0  # citations of nothing, removed
+
+    @property
+    def share(self) -> float | None:
+        """Share of supported sentences among all that were written, None where there are none."""
+        return self.n_supported / self.n_sentences if self.n_sentences else None
 
 
 @dataclass(frozen=True, slots=True)
 class Final:
     """The whole answer.
 
-    With status `no_evidence` the answer is empty, `citations` too, and `related` holds the nearest
-    passages, which a reader may find useful but which do not answer.
+    With status `no_evidence` or `blocked` the answer is empty and `citations` too. `no_evidence`
+    has in `related` the nearest passages, which do not answer; `blocked` names in `categories` what
+    the guard found, nothing where it gave no verdict.
     """
 
-    status: Literal["answered", "no_evidence"]
+    status: Status
     question: str
     answer: str
     citations: tuple[Citation, ...]
     related: tuple[Hit, ...]
     searched: Searched
     evidence: float  # calibrated evidence score in [0, 1] that was compared with the threshold
-    engine: str  # what wrote the answer: "extractive"
+    engine: str  # what wrote the answer: "extractive", or the model's name
     timings_ms: dict[str, float]
     request_id: str
+    sentences: tuple[Sentence, ...] = ()
+    notices: tuple[Notice, ...] = ()
+    categories: tuple[str, ...] = ()
+    support: Support = Support(0, 0)
+    usage: Usage | None = None  # of the engine
+    prompt_version: str = ""  # of the engine's system prompt
 
 
-Event = Searched | Sentence | Final
+Event = Searched | Notice | Sentence | Final

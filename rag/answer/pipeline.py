@@ -15,7 +15,8 @@ from typing import Protocol
 
 from anyio import to_thread
 
-from rag.answer.cite import Quote, cite
+from rag.answer.cite import cite
+from rag.answer.draft import Draft
 from rag.answer.events import Event, Final, Searched, Sentence
 from rag.answer.evidence import evidence
 from rag.answer.extract import Candidate, Question, candidates, choose
@@ -26,7 +27,7 @@ from rag.search.retrieve import Retriever
 from rag.settings import Settings
 from rag.store import Store
 from rag.text import valid_unicode
-from rag.types import Access, Citation, Hit
+from rag.types import Access, Hit
 
 RETRIEVED = 20
 RELATED = 3
@@ -73,32 +74,27 @@ async def answer(
         n_hits=len(found.hits),
     )
     yield searched
-    quotes = []
+    draft = Draft()
     if found.evidence >= parts.settings.answer_threshold:
-        quotes = choose(found.scored, parts.settings.answer_max_quotes)
-    text = ""
-    citations: list[Citation] = []
-    for quote in quotes:
-        sentence = await to_thread.run_sync(
-            _release, quote, text, len(citations) + 1, parts, access
-        )
-        if sentence is not None:
-            text += (GLUE if text else "") + sentence.text
-            citations.extend(sentence.citations)
+        async for sentence in quote(found.scored, draft, parts, access):
             yield sentence
-    related = () if text else await to_thread.run_sync(_related, found.hits, parts.store, access)
+    related: tuple[Hit, ...] = ()
+    if not draft.text:
+        related = await to_thread.run_sync(_related, found.hits, parts.store, access)
     total = round((time.perf_counter() - began) * 1000, 2)
     yield Final(
-        status="answered" if text else "no_evidence",
+        status="answered" if draft.text else "no_evidence",
         question=question,
-        answer=text,
-        citations=tuple(citations),
+        answer=draft.text,
+        citations=draft.citations,
         related=related,
         searched=searched,
         evidence=round(found.evidence, 4),
         engine=ENGINE,
         timings_ms={**found.timings_ms, "total": total},
         request_id=request_id,
+        sentences=tuple(draft.sentences),
+        support=draft.support,
     )
 
 
@@ -130,12 +126,11 @@ def _related(hits: Sequence[Hit], store: Store, access: Access) -> tuple[Hit, ..
     return tuple(islice(still, RELATED))
 
 
-def _release(
-    quote: Quote, so_far: str, number: int, parts: Parts, access: Access
-) -> Sentence | None:
-    """The checked sentence of a quote, None where its citation does not hold."""
-    start = len(so_far) + len(GLUE) if so_far else 0
-    citation = cite(quote, number, start, parts.store, access)
-    if citation is None:
-        return None
-    return Sentence(quote.shown, start, citation.answer_end, (citation,))
+async def quote(
+    scored: Sequence[Candidate], draft: Draft, parts: Parts, access: Access
+) -> AsyncIterator[Sentence]:
+    """The best quotes as sentences of the draft, each once its citation has been checked."""
+    for chosen in choose(scored, parts.settings.answer_max_quotes):
+        citation = await to_thread.run_sync(cite, chosen, parts.store, access)
+        if citation is not None:
+            yield draft.add(chosen.shown, [citation], glue=GLUE)

@@ -66,6 +66,12 @@ ANSWER: Example = {
     "searched": SEARCHED,
     "evidence": 0.94,
     "engine": "extractive",
+    "prompt_version": "",
+    "support": {"sentences": 1, "supported": 1, "dropped": 0, "unknown_keys": 0, "share": 1.0},
+    "unsupported": [],
+    "notices": [],
+    "categories": [],
+    "usage": None,
     "timings_ms": {"embed": 6.1, "search": 3.3, "total": 14.0},
     "request_id": _ID,
 }

@@ -166,18 +166,61 @@ class Searched(_Response):
     n_hits: int
 
 
+class Notice(_Response):
+    """Something that the reader should know, in plain words."""
+
+    kind: Literal["fallback", "incomplete", "warning", "unguarded"]
+    text: str
+
+
+class Support(_Response):
+    """How many of the answer's sentences are borne out by what they cite; quotes always are."""
+
+    sentences: int
+    supported: int
+    dropped: int = Field(description="Unsupported sentences that were left out.")
+    unknown_keys: int = Field(description="Citations of nothing that was given; removed.")
+    share: float | None = Field(description="Supported of all sentences written.")
+
+
+class Unsupported(_Response):
+    """A sentence of the answer, `answer[start:end]`, that its citations do not bear out."""
+
+    start: int
+    end: int
+    reason: str
+
+
+class Usage(_Response):
+    """Tokens that the engine has read and written."""
+
+    prompt_tokens: int
+    answer_tokens: int
+    cached_tokens: int = Field(description="Of the prompt, found in the engine's prefix cache.")
+
+
 class Answer(_Response):
-    """The answer. With status `no_evidence` it is empty and `related` holds what was nearest."""
+    """The answer.
+
+    With status `no_evidence` it is empty and `related` holds what was nearest; with `blocked` it is
+    empty and `categories` says what the guard found, nothing where it gave no verdict.
+    """
 
     model_config = ConfigDict(json_schema_extra={"examples": [ANSWER]})
-    status: Literal["answered", "no_evidence"]
+    status: Literal["answered", "no_evidence", "blocked"]
     question: str
     answer: str
     citations: list[Citation]
     related: list[Hit]
     searched: Searched
     evidence: float = Field(description="How well the passages support an answer, in [0, 1].")
-    engine: str = Field(description="What wrote the answer.")
+    engine: str = Field(description="What wrote the answer: `extractive`, or a model's name.")
+    prompt_version: str = Field(description="Of the engine's instructions; empty for quotes.")
+    support: Support
+    unsupported: list[Unsupported]
+    notices: list[Notice]
+    categories: list[str]
+    usage: Usage | None
     timings_ms: dict[str, float]
     request_id: str
 

@@ -11,10 +11,10 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from rag.answer.events import Event, Final, Searched
+from rag.answer.events import Event, Notice, Searched, Sentence
 from rag.api.problems import problem_of
 from rag.errors import CitadelError
-from rag.wire import final_json, searched_json, sentence_json
+from rag.wire import final_json, notice_json, searched_json, sentence_json
 
 logger = logging.getLogger(__name__)
 
@@ -89,9 +89,11 @@ def event_text(event: Event) -> str:
     """An event of an answer as a server-sent event."""
     if isinstance(event, Searched):
         return sse("searched", searched_json(event))
-    if isinstance(event, Final):
-        return sse("final", final_json(event))
-    return sse("sentence", sentence_json(event))
+    if isinstance(event, Notice):
+        return sse("notice", notice_json(event))
+    if isinstance(event, Sentence):
+        return sse("sentence", sentence_json(event))
+    return sse("final", final_json(event))
 
 
 def sse(name: str, data: dict[str, Any]) -> str:

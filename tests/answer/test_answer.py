@@ -191,14 +191,14 @@ def test_a_quote_that_is_not_the_stored_text_is_not_cited(asked: Appliance) -> N
     hit = asked.search("notice period", DOCS).hits[0]
     start = hit.chunk.chunk.char_start
     quote = Quote(hit, hit.chunk, start, start + 20, 0.9)
-    assert cite(quote, 1, 0, asked.store, DOCS) is not None
+    assert cite(quote, asked.store, DOCS) is not None
     forged = replace(
         hit.chunk, chunk=replace(hit.chunk.chunk, text="x" * len(hit.chunk.chunk.text))
     )
-    assert cite(replace(quote, stored=forged), 1, 0, asked.store, DOCS) is None
+    assert cite(replace(quote, stored=forged), asked.store, DOCS) is None
     unknown = replace(hit.chunk, id=4711)
-    assert cite(replace(quote, stored=unknown), 1, 0, asked.store, DOCS) is None
-    assert cite(quote, 1, 0, asked.store, Access(frozenset({"board"}))) is None
+    assert cite(replace(quote, stored=unknown), asked.store, DOCS) is None
+    assert cite(quote, asked.store, Access(frozenset({"board"}))) is None
 
 
 def test_a_removed_document_is_not_in_the_next_answer(changed: Appliance) -> None:

@@ -152,7 +152,7 @@ def _observed(
     if not hits or not scored:
         return Observed(asked, evidence(hits, scored), ())
     quotes: list[Quote] = choose(scored, parts.settings.answer_max_quotes)
-    made = [cite(quote, n, 0, parts.store, parts.access) for n, quote in enumerate(quotes, 1)]
+    made = [cite(quote, parts.store, parts.access) for quote in quotes]
     return Observed(
         asked,
         evidence(hits, scored),
