@@ -106,10 +106,11 @@ class Engine(Protocol):
         tools: Sequence[Tool] = (),
         cache_salt: str = "",
     ) -> AsyncGenerator[Delta, None]:
-        """Write at temperature 0. The last delta has `finish_reason` and `usage`.
+        """Write at temperature 0. The last delta has `finish_reason`, calls and `usage`, no text.
 
-        `aclose()` of the generator stops the generation at the server. Requests with different
-        `cache_salt` share no prefix cache.
+        `aclose()` of the generator, or cancelling the task that reads it, stops the generation at
+        the server. Requests with different `cache_salt` share no prefix cache; vLLM takes at most
+        128 characters, none of `@ / \\`. `usage` is None where a server doesn't count.
 
         Raises:
             EngineError: see its subclasses.
@@ -123,11 +124,19 @@ class Engine(Protocol):
         ...
 
     async def count_tokens(self, text: str) -> int | None:
-        """Tokens of `text` as the server counts them, None where it doesn't."""
+        """Tokens of `text` as the server counts them, None where it doesn't.
+
+        Raises:
+            EngineError: the server cannot be asked.
+        """
         ...
 
     async def metrics(self) -> EngineMetrics | None:
-        """The server's load, None where it doesn't say."""
+        """The server's load, None where it doesn't say.
+
+        Raises:
+            EngineError: the server cannot be asked.
+        """
         ...
 
     async def aclose(self) -> None:
