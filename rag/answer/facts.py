@@ -165,6 +165,11 @@ def names(text: str, language: str) -> list[str]:
     return list(found)
 
 
+def folded_words(text: str) -> list[str]:
+    """Its words, folded, with repeats."""
+    return [fold(word) for word in _TOKEN.findall(text)]
+
+
 def missing(said: Sequence[Fact], known: Sequence[Known]) -> list[Fact]:
     """The facts that none of these passages has."""
     return [fact for fact in said if not any(one.says(fact) for one in known)]

@@ -1,16 +1,38 @@
-"""Whether the passages that a claim cites support it, and with which of their words."""
+"""Whether the passages that a claim cites support it, and with which of their words.
 
-from collections.abc import Mapping
+Three questions, the cheap and certain ones first. Do the claim's numbers, dates, codes and
+addresses occur in what it cites? Does it deny what the passage says, or the other way round? Is its
+meaning close to that of one to three sentences or rows of the passage, by the words that they
+share and by their vectors (or, with a local model for it, by entailment)? The constants were fitted
+on several sets at once (tests/bench/support.py, BENCHMARKS.md), never on one alone.
+"""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import numpy as np
 
 from rag.answer.claims import Claim
+from rag.answer.entailment import load_entailment
+from rag.answer.facts import Fact, facts, missing
+from rag.answer.meaning import Said, Seen, Words, compare
+from rag.answer.pack import Passage
+from rag.answer.windows import Reading, window_vectors
 from rag.search.embed import Embedder
 from rag.search.lexical import LexicalIndex
+from rag.text import detect_language
+from rag.types import Vectors
 
-if TYPE_CHECKING:
-    from rag.answer.pack import Passage
+THRESHOLD = 0.5
+INTERCEPT = -5.0
+WEIGHTS = (5.0, 2.0, 2.0, -2.0, -1.0)  # in the order of `Features`
+CROSS_INTERCEPT = -3.0
+CROSS_WEIGHTS = (5.0, 1.0, 3.0, -1.0, -1.0)  # where claim and passage are in two languages
+_MARKDOWN = re.compile(r"^\s*(?:[-*+•]|\d{1,3}[.)]|#+|>)\s+|\*\*|__|`+|^\||\|$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,15 +40,15 @@ class Support:
     """What one cited passage does for a claim. Offsets are the document's."""
 
     supported: bool
-    score: float  # in [0, 1], comparable between claims
-    passage: "Passage | None"  # None where the key names none
+    score: float  # of the meaning, in [0, 1]
+    passage: Passage | None  # None where the key names none
     char_start: int  # of the best-matching span
     char_end: int
     reason: str  # why it is not supported, "" where it is
 
 
 class SupportChecker:
-    """Checks the claims of one answer; what it has embedded it keeps for the next claim."""
+    """Checks the claims of one answer; what it has read of a passage it keeps for the next one."""
 
     def __init__(
         self, embedder: Embedder, lexical: LexicalIndex, cross_encoder_dir: Path | None = None
@@ -34,12 +56,88 @@ class SupportChecker:
         """With `cross_encoder_dir`, a local NLI model judges the meaning.
 
         Raises:
-            ModelError: the directory holds no cross-encoder with an entailment label.
+            ModelError: the directory holds no cross-encoder with a label for entailment.
         """
         self._embedder = embedder
         self._lexical = lexical
-        self._cross_encoder_dir = cross_encoder_dir
+        self._words = Words(lexical)
+        self._entailment = load_entailment(cross_encoder_dir) if cross_encoder_dir else None
+        self._readings: dict[Passage, Reading] = {}
+        self._vectors: dict[Passage, Vectors] = {}  # of the windows
 
-    def check(self, claim: Claim, passages: Mapping[str, "Passage"]) -> list[Support]:
-        """One for each key of the claim, best first; empty where it cites nothing."""
-        raise NotImplementedError
+    def check(self, claim: Claim, passages: Mapping[str, Passage]) -> list[Support]:
+        """One for each key of the claim, best first; empty where it cites nothing.
+
+        What one cited passage lacks another may have: a fact is missing if all lack it. A lead
+        says nothing by itself, so only its facts are checked, against the keys that it is given.
+        """
+        cited = [passages[key] for key in claim.keys if key in passages]
+        said, seen = self.look(claim, cited)
+        lacking = self.lacking(said, cited)
+        scores = self._scores(said, cited, seen)
+        found = [
+            self._judged(claim, passage, one, score, lacking)
+            for passage, one, score in zip(cited, seen, scores, strict=True)
+        ]
+        unknown = [key for key in claim.keys if key not in passages]
+        found += [Support(False, 0.0, None, 0, 0, "the passage is not there") for _ in unknown]
+        return sorted(found, key=lambda one: (not one.supported, -one.score))
+
+    def look(self, claim: Claim, cited: Sequence[Passage]) -> tuple[Said, list[Seen]]:
+        """Compare a claim with each of the passages that it cites, in their order."""
+        text = " ".join(_MARKDOWN.sub(" ", claim.text).split())
+        language = detect_language(text)
+        said = Said(text, language, tuple(facts(text, language)), self._embed(text, cited))
+        readings = ((self._readings[passage], self._vectors[passage]) for passage in cited)
+        return said, [compare(said, *reading, self._words) for reading in readings]
+
+    def lacking(self, said: Said, cited: Sequence[Passage]) -> list[Fact]:
+        """The claim's hard facts that none of these passages has; names are not that hard."""
+        hard = [fact for fact in said.facts if fact.kind != "name"]
+        return missing(hard, [self._readings[passage].known for passage in cited])
+
+    def _embed(self, text: str, cited: Sequence[Passage]) -> Vectors:
+        """Read and embed what is new, all in one batch; returns the claim's vector, (dim,)."""
+        new = [passage for passage in dict.fromkeys(cited) if passage not in self._readings]
+        readings = [Reading.of(passage, self._lexical) for passage in new]
+        texts = [reading.texts() for reading in readings]
+        vectors = self._embedder.encode([text, *chain.from_iterable(texts)])
+        at = 1
+        for passage, reading in zip(new, readings, strict=True):
+            end = at + len(reading.units)
+            self._readings[passage] = reading
+            self._vectors[passage] = window_vectors(vectors[at:end], reading.windows)
+            at = end
+        return np.asarray(vectors[0])
+
+    def _scores(self, said: Said, cited: Sequence[Passage], seen: Sequence[Seen]) -> list[float]:
+        """Of the meaning, one for each passage."""
+        if self._entailment is None or not cited:
+            return [score(one) for one in seen]
+        pairs = [
+            (self._readings[passage].text(one.window), said.text)
+            for passage, one in zip(cited, seen, strict=True)
+        ]
+        return [float(probability) for probability in self._entailment.probabilities(pairs)]
+
+    def _judged(
+        self, claim: Claim, passage: Passage, seen: Seen, score: float, lacking: Sequence[Fact]
+    ) -> Support:
+        start, end = self._readings[passage].span(seen.window) if seen.window >= 0 else (0, 0)
+        reason = ""
+        if lacking:
+            reason = f"the cited text does not say {', '.join(fact.text for fact in lacking)}"
+        elif claim.kind == "sentence" and seen.denies and self._entailment is None:
+            reason = "one denies what the other says"
+        elif claim.kind == "sentence" and score < THRESHOLD:
+            reason = "the cited text says something else"
+        at = passage.char_start
+        return Support(not reason, round(score, 4), passage, at + start, at + end, reason)
+
+
+def score(seen: Seen) -> float:
+    """How far the meaning is supported, without an NLI model; in [0, 1]."""
+    weights = CROSS_WEIGHTS if seen.cross else WEIGHTS
+    value = CROSS_INTERCEPT if seen.cross else INTERCEPT
+    value += sum(w * f for w, f in zip(weights, seen.features, strict=True))
+    return 1 / (1 + math.exp(-value))
