@@ -22,7 +22,7 @@ PARAGRAPHS = 12  # some ten chunks a file
 
 def main(run: Run) -> None:
     """Print the section."""
-    what = "Sum of the proportional set sizes of every process of the run, sampled five times a second."
+    what = "Summed proportional set sizes of every process of the run, sampled five times a second."
     print_heading("Memory of an ingest", what, quick=run.quick)
     sizes = run.pick((50, 200, 800), (6, 18))
     rows: list[list[Cell]] = []
