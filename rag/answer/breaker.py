@@ -11,7 +11,7 @@ from rag.errors import EngineUnavailable
 class CircuitBreaker:
     """Opens after `threshold` failures in a row and then lets one request through per `open_s`.
 
-    The first success closes it. A request that was let through and never reports back costs
+    The first sign of life closes it, and only a whole success makes it forget. A request that was let through and never reports back costs
     nothing: after `open_s` the next one may try. Thread-safe.
     """
 
@@ -49,8 +49,13 @@ class CircuitBreaker:
             hint=f"It is tried again in {math.ceil(wait_s)} s. Check that it runs.",
         )
 
+    def began(self) -> None:
+        """The server shows signs of life: others may go on, but one more failure opens it again."""
+        with self._lock:
+            self._n_failures = min(self._n_failures, self._threshold - 1)
+
     def succeeded(self) -> None:
-        """The server did what was asked, or at least answered."""
+        """The server did what was asked."""
         with self._lock:
             self._n_failures = 0
 

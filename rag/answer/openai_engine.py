@@ -89,6 +89,7 @@ class OpenAIEngine:
                 if delta.text:
                     yield delta
                 delta = await self._next(reply)
+            self._breaker.succeeded()
             yield delta
         finally:
             await reply.aclose()
@@ -200,9 +201,9 @@ class OpenAIEngine:
             yield
         except EngineError as error:
             self._known = None  # it may come back with another model or window
-            (self._breaker.failed if isinstance(error, ILL) else self._breaker.succeeded)()
+            (self._breaker.failed if isinstance(error, ILL) else self._breaker.began)()
             raise
-        self._breaker.succeeded()
+        self._breaker.began()
 
     @asynccontextmanager
     async def _translated(

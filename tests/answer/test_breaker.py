@@ -83,6 +83,28 @@ def test_the_one_let_through_opens_it_again_by_failing(
     breaker.check()
 
 
+def test_a_sign_of_life_closes_it_but_one_more_failure_opens_it_again(
+    breaker: CircuitBreaker, clock: Clock
+) -> None:
+    fail(breaker, 3)
+    clock.now_s += 15
+    breaker.check()
+    breaker.began()
+    breaker.check()
+    breaker.failed()
+    with pytest.raises(EngineUnavailable):
+        breaker.check()
+
+
+def test_a_sign_of_life_is_no_success(breaker: CircuitBreaker) -> None:
+    for _ in range(3):
+        breaker.check()
+        breaker.began()
+        breaker.failed()
+    with pytest.raises(EngineUnavailable):
+        breaker.check()
+
+
 def test_one_that_never_reports_back_does_not_keep_it_open(
     breaker: CircuitBreaker, clock: Clock
 ) -> None:

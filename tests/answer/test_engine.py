@@ -1,9 +1,10 @@
 """The engine's client against a fake of vLLM, over real HTTP."""
 
 import asyncio
+import socket
 import threading
 from collections.abc import Coroutine, Iterator
-from contextlib import aclosing
+from contextlib import ExitStack, aclosing
 from typing import Any, TypeVar
 
 import pytest
@@ -407,6 +408,26 @@ def test_a_closed_port_is_an_engine_that_cannot_be_reached(fake: FakeVLLM) -> No
     assert ask(of)[-1].finish_reason == "stop"
 
 
+def test_an_address_where_nobody_answers_is_given_up_after_the_connect_timeout() -> None:
+    with ExitStack() as opened:
+        full = opened.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(2):  # its queue is full: a further connection gets no answer
+            waiting = opened.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(full.getsockname())
+        url = f"http://127.0.0.1:{full.getsockname()[1]}/v1"
+        settings = Settings(engine_url=url, engine_connect_timeout_s=SHORT_S, **PLENTY)
+        error, _ = failure(OpenAIEngine(settings))
+    assert type(error) is EngineUnavailable
+    assert "could not be reached in 0.2 s" in error.message
+
+
+def test_a_server_without_tls_cannot_be_reached_by_https(fake: FakeVLLM) -> None:
+    url = fake.url.replace("http:", "https:")
+    error, _ = failure(OpenAIEngine(Settings(engine_url=url, **PLENTY)))
+    assert type(error) is EngineUnavailable
+
+
 def test_a_short_retry_after_is_waited_for_and_a_long_one_not(fake: FakeVLLM) -> None:
     fake.fail("rate", times=1, retry_after="0")
     assert ask(engine(fake))[-1].finish_reason == "stop"
@@ -523,6 +544,25 @@ def test_an_engine_that_keeps_failing_is_left_alone(fake: FakeVLLM) -> None:
     assert fake.calls["/v1/chat/completions"] == n_before
     with pytest.raises(EngineUnavailable, match="in a row"):
         run(of.info())
+
+
+def test_an_engine_that_keeps_breaking_off_in_the_middle_is_left_alone_too(fake: FakeVLLM) -> None:
+    of = engine(fake)
+    fake.fail("drop")
+    for _ in range(3):
+        failure(of)
+    fake.heal()
+    error, _ = failure(of)
+    assert "3 times in a row" in error.message
+
+
+def test_a_whole_answer_between_failures_makes_them_forgotten(fake: FakeVLLM) -> None:
+    of = engine(fake)
+    for _ in range(2):
+        fake.fail("drop", times=2)
+        failure(of)
+        failure(of)
+        assert ask(of)[-1].finish_reason == "stop"
 
 
 @pytest.mark.parametrize("fault", ["overflow", "roles", "busy", "rate"])

@@ -119,6 +119,11 @@ class Server(uvicorn.Server):
         self._loop = asyncio.get_running_loop()
         self._ready.set()
 
+    async def main_loop(self) -> None:
+        """Run until `stop()`; uvicorn's own loop would look for it ten times a second."""
+        await self.on_tick(0)
+        await self.closing.wait()
+
     def stop(self) -> None:
         """Close the port, cut every connection and end the thread."""
         self.should_exit = True
