@@ -5,7 +5,7 @@ Where claim and passage are in two languages, stems don't meet; then names, numb
 root stand in for them.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -79,67 +79,90 @@ class Words:
         return self._idf[key]
 
 
-def compare(said: Said, reading: Reading, vectors: Vectors, words: Words) -> Seen:
-    """Find the best window; `vectors` are those of the reading's windows, (n_windows, dim)."""
-    language = reading.passage.language
+@dataclass(frozen=True, slots=True)
+class Overlap:
+    """Which of a claim's words each unit of a passage has."""
+
+    weights: Scores  # (n_stems,)
+    by_unit: Mask  # (n_units, n_stems)
+    about: Mask  # (n_stems,): in title or headings
+
+    @classmethod
+    def of(cls, text: str, reading: Reading, words: Words) -> "Overlap":
+        """Look the claim's stems up in the passage's."""
+        weights = words.weights(text, reading.passage.language)
+        by_unit = [_has(weights, stems) for stems in reading.stems]
+        return cls(
+            np.array(list(weights.values())),
+            np.array(by_unit, np.bool_).reshape(len(reading.units), len(weights)),
+            np.array(_has(weights, reading.about), np.bool_),
+        )
+
+    def share(self, first: int, end: int) -> float:
+        """Share of the claim's weight in these units; what only headings have counts in part."""
+        if not len(self.weights):
+            return 0.0
+        has = np.maximum(self.by_unit[first:end].any(axis=0), ABOUT * self.about)
+        return float(self.weights @ has / self.weights.sum())
+
+    def whole(self) -> float:
+        """Share in the whole passage."""
+        return self.share(0, len(self.by_unit))
+
+    def best_units(self, most: int) -> list[int]:
+        """The units with the largest shares, at most so many."""
+        shares = self.by_unit @ self.weights
+        return sorted(np.argsort(-shares, kind="stable")[:most].tolist())
+
+
+def is_cross(language: str, reading: Reading, overlap: Overlap) -> bool:
+    """Whether a claim is in another language than the passage; short ones are often misjudged."""
+    return language != reading.passage.language and overlap.whole() < OWN_LANGUAGE
+
+
+def compare(said: Said, reading: Reading, overlap: Overlap, words: Words) -> Seen:
+    """Find the best of the windows that have vectors, and say what speaks for it."""
+    cross = is_cross(said.language, reading, overlap)
     names = [fact for fact in said.facts if fact.kind == "name"]
     names_missing = _share(missing(names, [reading.known]), names)
-    if not reading.units:
-        return Seen(Features(0, 0, 0, names_missing, 0), said.language != language, -1, False)
-    weights = words.weights(said.text, language)
-    coverage = _coverage(weights, reading)
-    whole = _covered(weights, np.array([_has(weights, stems) for stems in reading.stems]), reading)
-    cosines = vectors @ said.vector  # (n_windows,)
-    apart = _numbers_apart(said.facts, reading)
-    lengths = reading.windows[:, 1] - reading.windows[:, 0]
-    worth = cosines + coverage - SPAN_NUMBERS * apart - SPAN_UNIT * lengths
+    candidates = reading.embedded_windows()
+    if not len(candidates):
+        return Seen(Features(0, 0, 0, names_missing, 0), cross, -1, False)
+    windows = reading.windows[candidates]
+    coverage = np.array([overlap.share(i, j) for i, j in windows])
+    cosines = reading.window_vectors(candidates) @ said.vector
+    apart = _numbers_apart(said.facts, reading, windows)
+    worth = cosines + coverage - SPAN_NUMBERS * apart - SPAN_UNIT * (windows[:, 1] - windows[:, 0])
     best = int(worth.argmax())
-    cross = said.language != language and whole < OWN_LANGUAGE
     features = Features(
         cosine=float(cosines[best]),
         window=float(coverage[best]),
-        passage=_akin(said, reading) if cross else whole,
+        passage=_akin(said, reading) if cross else overlap.whole(),
         names_missing=names_missing,
         numbers_apart=float(apart[best]),
     )
-    denies = not cross and _denies(said.text, reading, best, lambda t: words.stems(t, language))
-    return Seen(features, cross, best, denies)
-
-
-def _coverage(weights: dict[str, float], reading: Reading) -> Scores:
-    """Share of the claim's weight that each window covers, (n_windows,)."""
-    by_unit = np.array([_has(weights, stems) for stems in reading.stems])  # (n_units, n_stems)
-    covered = [_covered(weights, by_unit[i:j], reading) for i, j in reading.windows]
-    return np.array(covered)
+    window = int(candidates[best])
+    language = reading.passage.language
+    denies = not cross and contradicts(
+        said.text, reading.window_text(window), language, lambda part: words.stems(part, language)
+    )
+    return Seen(features, cross, window, denies)
 
 
 def _has(weights: dict[str, float], stems: frozenset[str]) -> list[bool]:
     return [term in stems for term in weights]
 
 
-def _covered(weights: dict[str, float], by_unit: Mask, reading: Reading) -> float:
-    """By any of these units; a word that only title and headings have counts in part."""
-    if not weights:
-        return 0.0
-    weight = np.array(list(weights.values()))
-    about = np.array(_has(weights, reading.about))
-    share = np.maximum(by_unit.any(axis=0), ABOUT * about)
-    return float(weight @ share / weight.sum())
-
-
-def _numbers_apart(facts: Sequence[Fact], reading: Reading) -> Scores:
+def _numbers_apart(facts: Sequence[Fact], reading: Reading, windows: NDArray[np.int64]) -> Scores:
     """Share of the numbers and dates that each window lacks, (n_windows,)."""
     said = [fact for fact in facts if fact.kind in ("number", "date")]
     if not said:
-        return np.zeros(len(reading.windows))
-    by_unit = np.array([[known.says(fact) for fact in said] for known in reading.unit_facts])
-    return np.array([1 - by_unit[i:j].any(axis=0).mean() for i, j in reading.windows])
-
-
-def _denies(
-    text: str, reading: Reading, window: int, stems: Callable[[str], Sequence[str]]
-) -> bool:
-    return contradicts(text, reading.text(window), reading.passage.language, stems)
+        return np.zeros(len(windows))
+    has = {
+        i: np.array([reading.unit_facts(i).says(fact) for fact in said])
+        for i in {unit for first, end in windows for unit in range(first, end)}
+    }
+    return np.array([1 - np.any([has[i] for i in range(*w)], axis=0).mean() for w in windows])
 
 
 def _akin(said: Said, reading: Reading) -> float:

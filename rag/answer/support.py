@@ -11,7 +11,6 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -19,14 +18,16 @@ import numpy as np
 from rag.answer.claims import Claim
 from rag.answer.entailment import load_entailment
 from rag.answer.facts import Fact, facts, missing
-from rag.answer.meaning import Said, Seen, Words, compare
+from rag.answer.meaning import Overlap, Said, Seen, Words, compare, is_cross
 from rag.answer.pack import Passage
-from rag.answer.windows import Reading, window_vectors
+from rag.answer.windows import Reading
 from rag.search.embed import Embedder
 from rag.search.lexical import LexicalIndex
 from rag.text import detect_language
 from rag.types import Vectors
 
+EMBEDDED = 6  # units of a passage whose vectors are worth their milliseconds, for one claim
+EMBEDDED_CROSS = 24  # where words cannot say which
 THRESHOLD = 0.5
 INTERCEPT = -5.0
 WEIGHTS = (5.0, 2.0, 2.0, -2.0, -1.0)  # in the order of `Features`
@@ -63,7 +64,6 @@ class SupportChecker:
         self._words = Words(lexical)
         self._entailment = load_entailment(cross_encoder_dir) if cross_encoder_dir else None
         self._readings: dict[Passage, Reading] = {}
-        self._vectors: dict[Passage, Vectors] = {}  # of the windows
 
     def check(self, claim: Claim, passages: Mapping[str, Passage]) -> list[Support]:
         """One for each key of the claim, best first; empty where it cites nothing.
@@ -87,27 +87,40 @@ class SupportChecker:
         """Compare a claim with each of the passages that it cites, in their order."""
         text = " ".join(_MARKDOWN.sub(" ", claim.text).split())
         language = detect_language(text)
-        said = Said(text, language, tuple(facts(text, language)), self._embed(text, cited))
-        readings = ((self._readings[passage], self._vectors[passage]) for passage in cited)
-        return said, [compare(said, *reading, self._words) for reading in readings]
+        readings = [self._reading(passage) for passage in cited]
+        overlaps = [Overlap.of(text, reading, self._words) for reading in readings]
+        vector = self._embed(text, language, readings, overlaps)
+        said = Said(text, language, tuple(facts(text, language)), vector)
+        pairs = zip(readings, overlaps, strict=True)
+        return said, [compare(said, reading, overlap, self._words) for reading, overlap in pairs]
 
     def lacking(self, said: Said, cited: Sequence[Passage]) -> list[Fact]:
         """The claim's hard facts that none of these passages has; names are not that hard."""
         hard = [fact for fact in said.facts if fact.kind != "name"]
-        return missing(hard, [self._readings[passage].known for passage in cited])
+        return missing(hard, [self._reading(passage).known for passage in cited])
 
-    def _embed(self, text: str, cited: Sequence[Passage]) -> Vectors:
-        """Read and embed what is new, all in one batch; returns the claim's vector, (dim,)."""
-        new = [passage for passage in dict.fromkeys(cited) if passage not in self._readings]
-        readings = [Reading.of(passage, self._lexical) for passage in new]
-        texts = [reading.texts() for reading in readings]
-        vectors = self._embedder.encode([text, *chain.from_iterable(texts)])
+    def _reading(self, passage: Passage) -> Reading:
+        if passage not in self._readings:
+            self._readings[passage] = Reading(passage, self._lexical, self._embedder.dim)
+        return self._readings[passage]
+
+    def _embed(
+        self, text: str, language: str, readings: Sequence[Reading], overlaps: Sequence[Overlap]
+    ) -> Vectors:
+        """Embed the claim and the likely units, in one batch; returns the claim's vector, (dim,).
+
+        Where words can't say which units are likely, between two languages, all are.
+        """
+        new: dict[int, tuple[Reading, list[int]]] = {}
+        for reading, overlap in zip(readings, overlaps, strict=True):
+            most = EMBEDDED_CROSS if is_cross(language, reading, overlap) else EMBEDDED
+            new[id(reading)] = reading, reading.not_embedded(overlap.best_units(most))
+        texts = [reading.unit_text(i) for reading, which in new.values() for i in which]
+        vectors = self._embedder.encode([text, *texts])
         at = 1
-        for passage, reading in zip(new, readings, strict=True):
-            end = at + len(reading.units)
-            self._readings[passage] = reading
-            self._vectors[passage] = window_vectors(vectors[at:end], reading.windows)
-            at = end
+        for reading, which in new.values():
+            reading.take_vectors(which, vectors[at : at + len(which)])
+            at += len(which)
         return np.asarray(vectors[0])
 
     def _scores(self, said: Said, cited: Sequence[Passage], seen: Sequence[Seen]) -> list[float]:
@@ -115,7 +128,7 @@ class SupportChecker:
         if self._entailment is None or not cited:
             return [score(one) for one in seen]
         pairs = [
-            (self._readings[passage].text(one.window), said.text)
+            (self._readings[passage].window_text(one.window), said.text)
             for passage, one in zip(cited, seen, strict=True)
         ]
         return [float(probability) for probability in self._entailment.probabilities(pairs)]

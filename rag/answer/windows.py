@@ -1,8 +1,7 @@
 """A cited passage as the check reads it: sentences and rows, and windows of a few of them."""
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -29,63 +28,72 @@ class Unit(NamedTuple):
     end: int
     header: str = ""  # of the table that a row stands in
 
-    def text(self, passage: str) -> str:
-        """What it says, a row below its header."""
-        own = passage[self.start : self.end]
-        return f"{self.header}\n{own}" if self.header else own
 
-
-@dataclass(frozen=True, slots=True)
 class Reading:
-    """A passage, read once for all the claims that cite it."""
+    """A passage, read once for all the claims that cite it. What is costly is done when needed."""
 
-    passage: Passage
-    units: tuple[Unit, ...]
-    stems: tuple[frozenset[str], ...]  # of each unit
-    about: frozenset[str]  # stems of title and headings
-    known: Known
-    unit_facts: tuple[Known, ...]  # of each unit
-    windows: NDArray[np.int64]  # (n_windows, 2): first unit, end
-
-    @classmethod
-    def of(cls, passage: Passage, lexical: LexicalIndex) -> "Reading":
-        """Take a passage apart."""
-        about = "\n".join((passage.title, *passage.heading_path, passage.date))
-        all_units = tuple(units(passage.text, passage.language))[:MAX_UNITS]
-        texts = [unit.text(passage.text) for unit in all_units]
+    def __init__(self, passage: Passage, lexical: LexicalIndex, dim: int) -> None:
         language = passage.language
-        return cls(
-            passage=passage,
-            units=all_units,
-            stems=tuple(frozenset(lexical.content_terms(text, language)) for text in texts),
-            about=frozenset(lexical.content_terms(about, language)),
-            known=Known.of(f"{about}\n{passage.text}", language),
-            unit_facts=tuple(Known.of(text, language) for text in texts),
-            windows=_windows(all_units),
-        )
+        about = "\n".join((passage.title, *passage.heading_path, passage.date))
+        self.passage = passage
+        self.units = tuple(units(passage.text, language))[:MAX_UNITS]
+        self.stems = [frozenset(lexical.content_terms(self.unit_text(i), language)) for i in self]
+        self.about = frozenset(lexical.content_terms(about, language))  # title and headings
+        self.known = Known.of(f"{about}\n{passage.text}", language)
+        self.windows = _windows(self.units)  # (n_windows, 2): first unit, end
+        self._facts: dict[int, Known] = {}
+        self._vectors = np.zeros((len(self.units), dim), np.float32)
+        self._embedded: set[int] = set()
 
-    def texts(self) -> list[str]:
-        """What is embedded, one for each unit."""
-        return [unit.text(self.passage.text) for unit in self.units]
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(len(self.units)))
+
+    def unit_text(self, i: int) -> str:
+        """What a unit says, a row below its header."""
+        unit = self.units[i]
+        own = self.passage.text[unit.start : unit.end]
+        return f"{unit.header}\n{own}" if unit.header else own
+
+    def unit_facts(self, i: int) -> Known:
+        """The facts of a unit."""
+        if i not in self._facts:
+            self._facts[i] = Known.of(self.unit_text(i), self.passage.language)
+        return self._facts[i]
+
+    def not_embedded(self, wanted: Iterable[int]) -> list[int]:
+        """Those of the units that have no vector yet."""
+        return [i for i in wanted if i not in self._embedded]
+
+    def take_vectors(self, which: Sequence[int], vectors: Vectors) -> None:
+        """Keep the vectors of units, (len(which), dim)."""
+        self._vectors[list(which)] = vectors
+        self._embedded.update(which)
+
+    def embedded_windows(self) -> NDArray[np.int64]:
+        """Numbers of the windows all of whose units have vectors."""
+        has = np.zeros(len(self.units) + 1, np.int64)
+        has[[i + 1 for i in self._embedded]] = 1
+        so_far = has.cumsum()
+        n_units = self.windows[:, 1] - self.windows[:, 0]
+        n_embedded = so_far[self.windows[:, 1]] - so_far[self.windows[:, 0]]
+        return np.flatnonzero(n_embedded == n_units)
+
+    def window_vectors(self, which: NDArray[np.int64]) -> Vectors:
+        """Directions of the sums of the windows' units, (len(which), dim)."""
+        sums = np.array([self._vectors[i:j].sum(axis=0) for i, j in self.windows[which]])
+        return np.asarray(sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-9))
 
     def span(self, window: int) -> tuple[int, int]:
         """The window's span in the passage's text."""
         first, end = self.windows[window]
         return self.units[first].start, self.units[end - 1].end
 
-    def text(self, window: int) -> str:
-        """The window's text, with the header of its first row."""
+    def window_text(self, window: int) -> str:
+        """The window's text, a row below its header."""
         start, end = self.span(window)
         header = self.units[self.windows[window][0]].header
         own = self.passage.text[start:end]
         return f"{header}\n{own}" if header else own
-
-
-def window_vectors(vectors: Vectors, windows: NDArray[np.int64]) -> Vectors:
-    """The direction of the sum of each window's units; (n_units, dim) to (n_windows, dim)."""
-    sums = np.vstack([np.zeros((1, vectors.shape[1]), np.float32), np.cumsum(vectors, axis=0)])
-    out = sums[windows[:, 1]] - sums[windows[:, 0]]
-    return np.asarray(out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-9))
 
 
 def units(text: str, language: str) -> Iterator[Unit]:
