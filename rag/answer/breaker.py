@@ -11,8 +11,9 @@ from rag.errors import EngineUnavailable
 class CircuitBreaker:
     """Opens after `threshold` failures in a row and then lets one request through per `open_s`.
 
-    The first sign of life closes it, and only a whole success makes it forget. A request that was let through and never reports back costs
-    nothing: after `open_s` the next one may try. Thread-safe.
+    The first sign of life closes it, and only a whole success makes it forget. A request that was
+    let through and never reports back costs nothing: after `open_s` the next one may try.
+    Thread-safe.
     """
 
     def __init__(
