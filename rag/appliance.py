@@ -6,7 +6,9 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 
 from rag.answer.events import Event
+from rag.answer.guard import Guard
 from rag.answer.pipeline import answer
+from rag.errors import ConfigError
 from rag.search.embed import load_embedder
 from rag.search.indexes import open_indexes
 from rag.search.retrieve import Retriever, SearchResult
@@ -26,6 +28,7 @@ class Appliance(AbstractContextManager["Appliance"]):
         `say` is told of what takes longer or was repaired.
         """
         self.settings = settings
+        self.guard = _guard(settings, say)
         self.store = Store.open(settings.url, data_dir=settings.data_dir)
         self.embedder = load_embedder(settings)
         self.indexes = open_indexes(
@@ -53,3 +56,21 @@ class Appliance(AbstractContextManager["Appliance"]):
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def _guard(settings: Settings, say: Callable[[str], None]) -> Guard | None:
+    """The guard that the settings name; with an engine there must be one.
+
+    Raises:
+        ConfigError: there is an engine and no guard, and nothing says that this is meant.
+    """
+    if settings.guard_url is not None:
+        from rag.answer.llama_guard import LlamaGuard
+
+        return LlamaGuard(settings)
+    if settings.engine_url is not None and not settings.allow_unguarded:
+        raise ConfigError(
+            "there is an engine and no guard",
+            hint="Set CITADEL_GUARD_URL, or CITADEL_ALLOW_UNGUARDED=true to do without one.",
+        )
+    return None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rag.answer.engine import Usage
 from rag.answer.events import Final, Notice, Searched, Sentence, Support
+from rag.answer.guard import CATEGORIES
 from rag.types import Citation, Hit
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def final_json(final: Final) -> Json:
             if not sentence.supported
         ],
         "notices": [notice_json(notice) for notice in final.notices],
-        "categories": list(final.categories),
+        "categories": [{"code": code, "name": CATEGORIES[code]} for code in final.categories],
         "usage": _usage_json(final.usage),
         "timings_ms": timings_json(final.timings_ms),
         "request_id": final.request_id,

@@ -71,10 +71,14 @@ def _turn(visit: Visit, turn: Turn) -> None:
             turn.begin_again()
             progress.html(render.searching(visit.n_documents))
             _answer(visit, turn, _arriving(visit, turn))
-            if turn.twins():
+            if turn.withheld:
+                turn.sentences.clear()  # what had passed before is taken back with the rest
+            if turn.twins() or turn.withheld:
                 st.rerun()  # the first chips were labelled before the other document came
         if turn.problem is not None:
             _problem(visit, turn, turn.problem)
+        elif turn.final is not None and turn.withheld:
+            st.html(render.withheld(turn.final))
         elif turn.final is not None and turn.final.status == "no_evidence":
             _not_found(visit, turn, turn.final)
         elif turn.final is not None:
@@ -155,6 +159,8 @@ def _is_open(visit: Visit, citation: Citation) -> bool:
 
 
 def _sources(visit: Visit, turn: Turn, final: Final) -> None:
+    for notice in final.notices:
+        st.html(render.aside(notice.text))
     cited = {c.id: c for sentence in turn.sentences for c in sentence.citations}
     places: dict[tuple[int, str], list[Citation]] = {}
     for _, citation in sorted(cited.items()):

@@ -62,12 +62,26 @@ class Sentence(Struct, frozen=True):
     citations: tuple[Citation, ...]
 
 
+class Category(Struct, frozen=True):
+    """A category of the guard."""
+
+    name: str
+
+
+class Notice(Struct, frozen=True):
+    """Something that the reader should know, in plain words."""
+
+    text: str
+
+
 class Final(Struct, frozen=True):
     """The end of an answer."""
 
-    status: Literal["answered", "no_evidence"]
+    status: Literal["answered", "no_evidence", "blocked", "no_verdict"]
     searched: Searched
     related: tuple[Hit, ...] = ()
+    notices: tuple[Notice, ...] = ()
+    categories: tuple[Category, ...] = ()  # that the guard blocked the answer for
     timings_ms: dict[str, float] = field(default_factory=dict)
 
 

@@ -13,7 +13,7 @@ from pathlib import PurePath
 
 from ui.client import Problem
 from ui.passage import CELL_BREAK
-from ui.records import Citation, Document, Failure, Hit, Searched
+from ui.records import Citation, Document, Failure, Final, Hit, Searched
 
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
 _COMMAND = re.compile(r"`([^`]+)`")
@@ -161,6 +161,20 @@ def not_found(searched: Searched) -> str:
         f"<dl><dt>Searched for</dt><dd>“{escape(searched.query)}”</dd><dt>Searched in</dt>"
         f"<dd>{scope}</dd></dl></div>"
     )
+
+
+def withheld(final: Final) -> str:
+    """That the guard let nothing pass, and the category where it named one."""
+    if final.status == "no_verdict":
+        text = "The guard, which reads every answer before you do, does not work just now."
+        return notice("No answer for the moment", text, "Ask again in a while.")
+    names = ", ".join(escape(category.name) for category in final.categories)
+    return notice("Blocked by the guard", f"Category: {names}.")
+
+
+def aside(text: str) -> str:
+    """A notice beside an answer."""
+    return f'<p class="warning" role="status">{_said(text)}</p>'
 
 
 def footnote(n_sentences: int, searched: Searched, total_ms: float | None) -> str:

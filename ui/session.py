@@ -34,6 +34,11 @@ class Turn:
         """Whether nothing more is to come."""
         return self.final is not None or self.problem is not None
 
+    @property
+    def withheld(self) -> bool:
+        """Whether the guard let nothing of the answer pass in the end."""
+        return self.final is not None and self.final.status in ("blocked", "no_verdict")
+
     def twins(self) -> set[int]:
         """Documents cited under a title that another cited document has too, such as versions."""
         titles: dict[str, set[int]] = {}

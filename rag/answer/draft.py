@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
-from rag.answer.events import Notice, Sentence, Support
+from rag.answer.events import Notice, Sentence, Status, Support
+from rag.answer.guard import CATEGORIES, Verdict
 from rag.types import Citation
 
 Place = tuple[int, int, int]  # document, first and last character
@@ -18,6 +20,8 @@ class Draft:
     notices: list[Notice] = field(default_factory=list)
     n_dropped: int = 0
     n_unknown_keys: int = 0
+    withheld: Literal["blocked", "no_verdict"] | None = None
+    categories: tuple[str, ...] = ()  # that the guard blocked it for
     _numbers: dict[Place, int] = field(default_factory=dict)
 
     def add(
@@ -39,11 +43,27 @@ class Draft:
         self.notices.append(notice)
         return notice
 
-    def empty(self) -> None:
-        """Take back everything that was written."""
-        self.text = ""
-        self.sentences.clear()
-        self._numbers.clear()
+    def judged(self, verdict: Verdict) -> Notice | None:
+        """Take note of a verdict: a warning is told once, a block takes everything back."""
+        if verdict.action == "warn":
+            return self._warn(verdict)
+        if verdict.action == "block":
+            self.withheld = "blocked" if verdict.label == "unsafe" else "no_verdict"
+            self.categories = verdict.categories
+            self.text, self.n_dropped, self.n_unknown_keys = "", 0, 0
+            self.sentences.clear()
+            self.notices.clear()
+        return None
+
+    def _warn(self, verdict: Verdict) -> Notice | None:
+        about = ", ".join(CATEGORIES[category] for category in verdict.categories)
+        notice = Notice("warning", f"The guard marks this as: {about}.")
+        return None if notice in self.notices else self.notify(notice)
+
+    @property
+    def status(self) -> Status:
+        """What the answer is, as it stands."""
+        return self.withheld or ("answered" if self.text else "no_evidence")
 
     @property
     def citations(self) -> tuple[Citation, ...]:

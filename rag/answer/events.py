@@ -9,7 +9,7 @@ from typing import Literal
 from rag.answer.engine import Usage
 from rag.types import Citation, Hit
 
-Status = Literal["answered", "no_evidence", "blocked"]
+Status = Literal["answered", "no_evidence", "blocked", "no_verdict"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +71,9 @@ class Support:
 class Final:
     """The whole answer.
 
-    With status `no_evidence` or `blocked` the answer is empty and `citations` too. `no_evidence`
-    has in `related` the nearest passages, which do not answer; `blocked` names in `categories` what
-    the guard found, nothing where it gave no verdict.
+    With any other status than `answered` the answer is empty and `citations` too. `no_evidence`
+    has in `related` the nearest passages, which do not answer. `blocked` names in `categories` what
+    the guard found; with `no_verdict` it gave none, and nothing is shown either.
     """
 
     status: Status

@@ -1,14 +1,16 @@
 """`answer()`: the one implementation of a question's way to a cited answer.
 
-    retrieve → score the quotes → abstain if nothing supports an answer → choose → cite and check
-    → release sentence by sentence → final event
+    guard the question ∥ (retrieve → score the quotes) → abstain if nothing supports an answer
+    → choose → cite and check → guard → release sentence by sentence → final event
 
 The model's engine will take the place between abstaining and citing; what it writes is checked the
-same way. A rewrite of follow-ups joins before, a guard on both sides.
+same way. A rewrite of follow-ups joins before.
 """
 
+import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol
@@ -20,6 +22,8 @@ from rag.answer.draft import Draft
 from rag.answer.events import Event, Final, Searched, Sentence
 from rag.answer.evidence import evidence
 from rag.answer.extract import Candidate, Question, candidates, choose
+from rag.answer.guard import Guard, Verdict
+from rag.answer.release import release
 from rag.errors import BadRequest
 from rag.search.embed import Embedder
 from rag.search.indexes import Indexes
@@ -43,6 +47,7 @@ class Parts(Protocol):
     embedder: Embedder
     indexes: Indexes
     retriever: Retriever
+    guard: Guard | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,24 +71,24 @@ async def answer(
     query = " ".join(question.split())
     if not query:
         raise BadRequest("the question is empty", hint="Ask something in words.")
-    found = await to_thread.run_sync(_find, query, access, parts)
-    searched = Searched(
-        query=query,
-        collections=tuple(sorted(access.collections)),
-        n_documents=await to_thread.run_sync(parts.store.count_documents, access),
-        n_hits=len(found.hits),
-    )
-    yield searched
-    draft = Draft()
-    if found.evidence >= parts.settings.answer_threshold:
-        async for sentence in quote(found.scored, draft, parts, access):
-            yield sentence
+    async with _judged(parts.guard, question) as judging:
+        found = await to_thread.run_sync(_find, query, access, parts)
+        searched = Searched(
+            query=query,
+            collections=tuple(sorted(access.collections)),
+            n_documents=await to_thread.run_sync(parts.store.count_documents, access),
+            n_hits=len(found.hits),
+        )
+        yield searched
+        draft = Draft()
+        async for event in _guarded(question, judging, found, draft, parts, access):
+            yield event
     related: tuple[Hit, ...] = ()
-    if not draft.text:
+    if draft.status == "no_evidence":
         related = await to_thread.run_sync(_related, found.hits, parts.store, access)
     total = round((time.perf_counter() - began) * 1000, 2)
     yield Final(
-        status="answered" if draft.text else "no_evidence",
+        status=draft.status,
         question=question,
         answer=draft.text,
         citations=draft.citations,
@@ -94,8 +99,47 @@ async def answer(
         timings_ms={**found.timings_ms, "total": total},
         request_id=request_id,
         sentences=tuple(draft.sentences),
+        notices=tuple(draft.notices),
+        categories=draft.categories,
         support=draft.support,
     )
+
+
+async def _guarded(
+    question: str,
+    judging: "asyncio.Task[Verdict] | None",
+    found: _Found,
+    draft: Draft,
+    parts: Parts,
+    access: Access,
+) -> AsyncIterator[Event]:
+    """The notices and sentences that the guard lets pass; the draft has the same, and no more."""
+    if judging is not None and (notice := draft.judged(await judging)):
+        yield notice
+    if draft.withheld or found.evidence < parts.settings.answer_threshold:
+        return
+    quotes = quote(found.scored, draft, parts, access)
+    released = release(quotes, lambda sentence: sentence.text, parts.guard, question)
+    async with aclosing(released) as stream:
+        async for item in stream:
+            if isinstance(item, Sentence):
+                yield item
+            elif notice := draft.judged(item):
+                yield notice
+
+
+@asynccontextmanager
+async def _judged(
+    guard: Guard | None, question: str
+) -> AsyncIterator["asyncio.Task[Verdict] | None"]:
+    """The verdict on the question, while other work goes on; cancelled where nobody waits."""
+    judging = None if guard is None else asyncio.create_task(guard.judge(question))
+    try:
+        yield judging
+    finally:
+        if judging is not None:
+            judging.cancel()
+            await asyncio.gather(judging, return_exceptions=True)
 
 
 async def collect(events: AsyncIterator[Event]) -> Final:
@@ -128,7 +172,7 @@ def _related(hits: Sequence[Hit], store: Store, access: Access) -> tuple[Hit, ..
 
 async def quote(
     scored: Sequence[Candidate], draft: Draft, parts: Parts, access: Access
-) -> AsyncIterator[Sentence]:
+) -> AsyncGenerator[Sentence, None]:
     """The best quotes as sentences of the draft, each once its citation has been checked."""
     for chosen in choose(scored, parts.settings.answer_max_quotes):
         citation = await to_thread.run_sync(cite, chosen, parts.store, access)

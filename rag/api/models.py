@@ -9,25 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from rag.api.examples import (
-    ANSWER,
-    CITATION,
-    COLLECTIONS,
-    DOCUMENT,
-    DOCUMENT_LIST,
-    FAILURES,
-    HIT,
-    LOGIN_LINK,
-    PAGES,
-    PASSAGE,
-    PROBLEM,
-    QUERY,
-    READINESS,
-    SEARCH,
-    SEARCH_RESULT,
-    STATUS,
-    TEXT,
-)
+from rag.api import examples
 
 MAX_QUESTION_CHARS = 4000
 MAX_ID = 2**63 - 1
@@ -73,7 +55,7 @@ class _Request(BaseModel):
 class SearchRequest(_Request):
     """What to search for."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [SEARCH]})
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.SEARCH]})
     query: Asked = Field(description=f"1 to {MAX_QUESTION_CHARS} characters.")
     k: int = Field(10, ge=1, le=100, description="Most hits.")
     collection: Collections | None = Field(None, description=NARROW)
@@ -82,7 +64,7 @@ class SearchRequest(_Request):
 class QueryRequest(_Request):
     """What to answer."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [QUERY]})
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.QUERY]})
     question: Asked = Field(description=f"1 to {MAX_QUESTION_CHARS} characters.")
     collection: Collections | None = Field(None, description=NARROW)
     stream: bool = Field(False, description="Answer with server-sent events.")
@@ -95,7 +77,7 @@ class _Response(BaseModel):
 class Hit(_Response):
     """A passage that the search found; `score` is in [0, 1] and falls with `rank`."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [HIT]})
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.HIT]})
     rank: int
     score: float
     document_id: int
@@ -113,7 +95,7 @@ class Hit(_Response):
 class SearchResponse(_Response):
     """The hits, best first."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [SEARCH_RESULT]})
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.SEARCH_RESULT]})
     query: str
     hits: list[Hit]
     timings_ms: dict[str, float]
@@ -135,7 +117,7 @@ class Citation(_Response):
     `cited_text` is the document's text at `char_start:char_end`, character for character.
     """
 
-    model_config = ConfigDict(json_schema_extra={"examples": [CITATION]})
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.CITATION]})
     id: int = Field(description="The number shown.")
     document_id: int
     chunk_id: int
@@ -191,6 +173,13 @@ class Unsupported(_Response):
     reason: str
 
 
+class Category(_Response):
+    """A category of Llama Guard 3."""
+
+    code: str
+    name: str
+
+
 class Usage(_Response):
     """Tokens that the engine has read and written."""
 
@@ -203,11 +192,11 @@ class Answer(_Response):
     """The answer.
 
     With status `no_evidence` it is empty and `related` holds what was nearest; with `blocked` it is
-    empty and `categories` says what the guard found, nothing where it gave no verdict.
+    empty and `categories` says what the guard found; `no_verdict`: the guard gave none.
     """
 
-    model_config = ConfigDict(json_schema_extra={"examples": [ANSWER]})
-    status: Literal["answered", "no_evidence", "blocked"]
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.ANSWER]})
+    status: Literal["answered", "no_evidence", "blocked", "no_verdict"]
     question: str
     answer: str
     citations: list[Citation]
@@ -219,7 +208,7 @@ class Answer(_Response):
     support: Support
     unsupported: list[Unsupported]
     notices: list[Notice]
-    categories: list[str]
+    categories: list[Category]
     usage: Usage | None
     timings_ms: dict[str, float]
     request_id: str
@@ -235,7 +224,7 @@ class DocumentRef(_Response):
 class Document(_Response):
     """A document without its text."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [DOCUMENT]})
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.DOCUMENT]})
     id: int
     collection: str
     title: str
@@ -257,14 +246,16 @@ class Document(_Response):
 class DocumentDetail(Document):
     """A document without its text, with what was attached to it."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [DOCUMENT | {"attachments": []}]})
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [examples.DOCUMENT | {"attachments": []}]}
+    )
     attachments: list[DocumentRef]
 
 
 class DocumentList(_Response):
     """Documents by id. `total` counts all that the caller may read, whatever the filter."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [DOCUMENT_LIST]})
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.DOCUMENT_LIST]})
     documents: list[Document]
     next_cursor: str | None = Field(description="Pass it on for the rest; null at the end.")
     total: int
@@ -273,7 +264,7 @@ class DocumentList(_Response):
 class Text(_Response):
     """A span of a document's text; `start` and `end` are what was returned."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [TEXT]})
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.TEXT]})
     document_id: int
     start: int
     end: int
@@ -284,7 +275,7 @@ class Text(_Response):
 class Passage(_Response):
     """A span of a document's text with what stands around it."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [PASSAGE]})
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.PASSAGE]})
     document_id: int
     start: int
     end: int
@@ -310,7 +301,7 @@ class PageSize(_Response):
 class PageList(_Response):
     """The pages of a document; none where its format has no fixed layout."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [PAGES]})
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.PAGES]})
     document_id: int
     has_images: bool
     pages: list[PageSize]
@@ -327,7 +318,7 @@ class Collection(_Response):
 class CollectionList(_Response):
     """The collections that the caller may read."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [COLLECTIONS]})
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.COLLECTIONS]})
     collections: list[Collection]
 
 
@@ -345,14 +336,14 @@ class Failure(_Response):
 class FailureList(_Response):
     """The files that were not ingested, with what to do about each."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [FAILURES]})
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.FAILURES]})
     failures: list[Failure]
 
 
 class Status(_Response):
     """What this server is and holds."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [STATUS]})
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.STATUS]})
     version: str
     model_id: str = Field(description="SHA-256 of the embedding model's files.")
     n_collections: int
@@ -366,7 +357,7 @@ class Status(_Response):
 class LoginLink(_Response):
     """A link that logs one browser in, once."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [LOGIN_LINK]})
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.LOGIN_LINK]})
     url: str
     expires_in_s: int
 
@@ -374,7 +365,7 @@ class LoginLink(_Response):
 class Readiness(_Response):
     """The server can do what the address asks about."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [READINESS]})
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.READINESS]})
     status: Literal["ok", "ready"]
 
 
@@ -388,7 +379,7 @@ class InvalidField(_Response):
 class Problem(_Response):
     """An RFC 9457 problem."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [PROBLEM]})
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.PROBLEM]})
     type: str
     title: str
     status: int

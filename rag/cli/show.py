@@ -9,6 +9,7 @@ from ingest.plan import Plan
 from ingest.progress import duration, one_line
 from ingest.sync import Failed, Report
 from rag.answer.events import Final
+from rag.answer.guard import CATEGORIES
 from rag.store import CollectionInfo
 from rag.types import Citation, Document, Hit
 
@@ -95,7 +96,13 @@ def _format_hit(hit: Hit) -> str:
 def format_answer(final: Final) -> str:
     """An answer with its sources, or that there is none and what was searched."""
     if final.status == "answered":
-        return f"{_with_markers(final)}\n\n{_format_sources(final.citations)}"
+        notices = "".join(f"Note: {notice.text}\n\n" for notice in final.notices)
+        return f"{notices}{_with_markers(final)}\n\n{_format_sources(final.citations)}"
+    if final.status == "blocked":
+        about = ", ".join(CATEGORIES[category] for category in final.categories)
+        return f"Blocked by the guard: {about}."
+    if final.status == "no_verdict":
+        return "Not answered: the guard, which reads every answer, does not work. Try again later."
     searched = final.searched
     names = ", ".join(searched.collections) or "no collection"
     documents = _count(searched.n_documents, "document")

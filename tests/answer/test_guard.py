@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from rag.answer.guard import CATEGORIES, OVERLAP_CHARS, PIECE_CHARS, LlamaGuard, Verdict
+from rag.answer.guard import CATEGORIES, Verdict
+from rag.answer.llama_guard import OVERLAP_CHARS, PIECE_CHARS, LlamaGuard
 from rag.errors import ConfigError
 from rag.settings import Settings
 from tests.fakes.vllm import FakeVLLM, fake_vllm
@@ -168,9 +169,11 @@ def test_a_text_cannot_end_its_own_message(server: FakeVLLM) -> None:
 def test_verdicts_are_logged_without_the_text(
     server: FakeVLLM, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, "rag.answer.guard")
+    caplog.set_level(logging.INFO, "rag.answer.llama_guard")
     judge(server, f"Where is the {POISON}?")
-    (line,) = [record.getMessage() for record in caplog.records if record.name.endswith("guard")]
+    (line,) = [
+        record.getMessage() for record in caplog.records if record.name.endswith("llama_guard")
+    ]
     assert "block unsafe S1" in line
     assert POISON not in line
 
