@@ -6,13 +6,14 @@ from pathlib import Path
 
 import numpy as np
 
-from rag.search.indexes import Indexes, open_indexes
+from rag.search.indexes import Indexes, open_indexes, refresh_snapshots
 from rag.store import Store
 from rag.types import Access, Chunk, NewDocument, SourceFile, Vectors
 
 DIM = 16
 MODEL = "model-a"
 ALL = Access(frozenset({"docs", "board"}))
+DOCS = Access(frozenset({"docs"}))
 NOBODY = Access(frozenset())
 
 
@@ -96,3 +97,18 @@ def found(indexes: Indexes, store: Store, query: str, access: Access = ALL) -> s
 def snapshot_folders(data_dir: Path) -> list[str]:
     """Names of all that lies in the snapshots' folder."""
     return sorted(entry.name for entry in (data_dir / "snapshots").iterdir())
+
+
+def level(indexes: Indexes, store: Store) -> None:
+    """Assert that both indexes hold what the store holds, once each."""
+    indexes.catch_up()
+    assert sorted(indexes.dense.ids()) == sorted(indexes.lexical.ids()) == stored_ids(store)
+    assert indexes.seq == store.head()
+
+
+def published(store: Store) -> None:
+    """Three documents, one of them removed again, in a snapshot."""
+    for n in range(3):
+        commit(store, f"/{n}.txt", f"notice {n}", f"travel {n}")
+    store.remove_sources("docs", ["/1.txt"])
+    refresh_snapshots(store, MODEL, DIM, "auto", lambda _: None)

@@ -1,6 +1,5 @@
-"""Both indexes follow the change log and live on snapshots that nobody has to trust."""
+"""Both indexes follow the change log."""
 
-import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -11,30 +10,22 @@ import pytest
 from index_samples import (
     ALL,
     DIM,
+    DOCS,
     MODEL,
     NOBODY,
     commit,
     found,
+    level,
     move,
     open_quietly,
-    snapshot_folders,
+    published,
     stored_ids,
     vectors,
 )
 
-from rag.search import snapshot
-from rag.search.indexes import Indexes, open_indexes, rebuild, refresh_snapshots
+from rag.search.indexes import refresh_snapshots
 from rag.store import Store
 from rag.types import Access
-
-DOCS = Access(frozenset({"docs"}))
-
-
-def level(indexes: Indexes, store: Store) -> None:
-    """Assert that both indexes hold what the store holds, once each."""
-    indexes.catch_up()
-    assert sorted(indexes.dense.ids()) == sorted(indexes.lexical.ids()) == stored_ids(store)
-    assert indexes.seq == store.head()
 
 
 def test_what_is_put_replaced_moved_and_removed_is_in_force_for_the_next_search(
@@ -126,224 +117,6 @@ def test_many_threads_may_search_while_documents_come_and_go(store: Store) -> No
         for done in searches:
             done.result()
         level(indexes, store)
-
-
-# Snapshots
-
-
-def published(store: Store) -> None:
-    """Three documents, one of them removed again, in a snapshot."""
-    for n in range(3):
-        commit(store, f"/{n}.txt", f"notice {n}", f"travel {n}")
-    store.remove_sources("docs", ["/1.txt"])
-    refresh_snapshots(store, MODEL, DIM, "auto", lambda _: None)
-
-
-def test_a_snapshot_is_loaded_and_what_came_after_is_replayed(store: Store) -> None:
-    published(store)
-    commit(store, "/later.txt", "a later notice")
-    store.remove_sources("docs", ["/2.txt"])
-    said: list[str] = []
-    with open_quietly(store, said=said) as indexes:
-        assert not indexes.rebuilt
-        assert said == []
-        assert found(indexes, store, "notice") == {"notice 0", "travel 0", "a later notice"}
-        level(indexes, store)
-
-
-def test_an_unchanged_store_writes_no_snapshot(store: Store) -> None:
-    published(store)
-    before = snapshot_folders(store.data_dir)
-    refresh_snapshots(store, MODEL, DIM, "auto", lambda _: None)
-    assert snapshot_folders(store.data_dir) == before
-
-
-def test_only_two_snapshots_of_each_kind_are_kept_and_no_scratch(store: Store) -> None:
-    for n in range(5):
-        commit(store, f"/{n}.txt", f"notice {n}")
-        refresh_snapshots(store, MODEL, DIM, "auto", lambda _: None)
-    folders = snapshot_folders(store.data_dir)
-    assert [name.rsplit("-", 1)[0] for name in folders] == [
-        "dense-4",
-        "dense-5",
-        "lexical-4",
-        "lexical-5",
-    ]
-    recorded = [*store.snapshots("dense"), *store.snapshots("lexical")]
-    assert sorted(s.path for s in recorded) == [f"snapshots/{name}" for name in folders]
-    assert list((store.data_dir / "work").iterdir()) == []
-
-
-@pytest.mark.parametrize("kind", ["dense", "lexical"])
-@pytest.mark.parametrize("harm", ["flip", "cut", "remove", "add", "folder", "remove all"])
-def test_a_damaged_snapshot_is_never_trusted_and_never_fatal(
-    kind: snapshot.Kind, harm: str, store: Store
-) -> None:
-    published(store)
-    for file in _files(store, kind) if harm in ("flip", "cut", "remove") else [None]:
-        shutil.rmtree(store.data_dir / "snapshots")
-        rebuild(store, MODEL, DIM, "auto", lambda _: None)
-        damaged = store.snapshots(kind)[0]
-        _harm(store.data_dir / damaged.path, harm, file)
-        said: list[str] = []
-        with open_quietly(store, said=said) as indexes:
-            assert indexes.rebuilt, f"{harm} {file}"
-            level(indexes, store)
-            assert found(indexes, store, "notice") == {
-                "notice 0",
-                "travel 0",
-                "notice 2",
-                "travel 2",
-            }
-        assert f"the {kind} index snapshot" in said[0]
-        assert "not used" in said[0]
-        assert damaged not in store.snapshots(kind), "what is damaged is forgotten"
-        with open_quietly(store) as again:
-            assert not again.rebuilt, "what was built is kept for the next process"
-
-
-def _files(store: Store, kind: snapshot.Kind) -> list[str]:
-    """One file of each sort; a segment's name is another each time."""
-    directory = store.data_dir / store.snapshots(kind)[0].path
-    return sorted(
-        {f"*{file.suffix}" if kind == "lexical" else file.name for file in directory.iterdir()}
-    )
-
-
-def _harm(directory: Path, harm: str, pattern: str | None) -> None:
-    if harm == "remove all":
-        shutil.rmtree(directory)
-    elif harm == "add":
-        (directory / "more.bin").write_bytes(b"more")
-    elif harm == "folder":
-        (directory / "folder").mkdir()
-    else:
-        assert pattern is not None
-        file = next(iter(sorted(directory.glob(pattern))))
-        content = bytearray(file.read_bytes())
-        if harm == "remove" or not content:
-            file.unlink()
-        elif harm == "cut":
-            file.write_bytes(content[: len(content) // 2])
-        else:
-            content[len(content) // 2] ^= 1
-            file.write_bytes(content)
-
-
-def test_a_snapshot_that_hashes_right_and_is_no_index_is_built_anew(store: Store) -> None:
-    published(store)
-    for kind in ("dense", "lexical"):
-        config = store.snapshots(kind)[0].config
-        snapshot.publish(
-            store,
-            kind,
-            store.head(),
-            config,
-            lambda d: (d / "meta.json").write_text("no index") and None,
-        )
-    said: list[str] = []
-    with open_quietly(store, said=said) as indexes:
-        level(indexes, store)
-    assert any("building it anew" in line for line in said)
-    assert list((store.data_dir / "work").iterdir()) == [], "the failed attempt left nothing"
-
-
-def test_a_snapshot_of_another_model_is_not_used(store: Store) -> None:
-    published(store)
-    with open_quietly(store, "model-b") as indexes:
-        assert indexes.rebuilt
-        assert indexes.dense.ids() == []
-        assert sorted(indexes.lexical.ids()) == stored_ids(store)
-    with open_quietly(store) as indexes:
-        assert not indexes.rebuilt, "the other model's snapshot is left alone"
-
-
-def test_snapshots_ahead_of_the_store_are_not_used(store: Store, tmp_path: Path) -> None:
-    """As after a backup of the database alone was put back."""
-    commit(store, "/a.txt", "notice")
-    backup = tmp_path / "backup.db"
-    published(store)
-    snapshots = [*store.snapshots("dense"), *store.snapshots("lexical")]
-    data_dir = tmp_path / "other"
-    shutil.copytree(store.data_dir / "snapshots", data_dir / "snapshots")
-    with Store.open(f"sqlite:///{backup}", data_dir=data_dir) as older:
-        commit(older, "/b.txt", "travel")
-        for ahead in snapshots:
-            older.record_snapshot(ahead)
-        with open_quietly(older) as indexes:
-            assert found(indexes, older, "notice travel") == {"travel"}
-            level(indexes, older)
-
-
-def test_half_a_pair_of_snapshots_is_not_used_alone(store: Store) -> None:
-    """As after a kill between the one and the other."""
-    published(store)
-    commit(store, "/later.txt", "a later notice")
-    with open_quietly(store) as indexes:
-        config = store.snapshots("dense")[0].config
-        snapshot.publish(store, "dense", indexes.seq, config, indexes.dense.save)
-    with open_quietly(store) as indexes:
-        assert not indexes.rebuilt, "the pair before it is"
-        level(indexes, store)
-
-
-def test_publishing_while_searching_goes_on_loses_nothing(store: Store) -> None:
-    with open_quietly(store) as indexes:
-        for n in range(4):
-            commit(store, f"/{n}.txt", f"notice {n}")
-            indexes.catch_up()
-            indexes.publish()
-            level(indexes, store)
-        store.remove_sources("docs", ["/0.txt"])
-        assert found(indexes, store, "notice") == {"notice 1", "notice 2", "notice 3"}
-
-
-def test_a_rebuild_replaces_every_snapshot_and_counts_the_chunks(store: Store) -> None:
-    published(store)
-    before = snapshot_folders(store.data_dir)
-    assert rebuild(store, MODEL, DIM, "auto", lambda _: None) == 4
-    assert not set(before) & set(snapshot_folders(store.data_dir))
-    with open_quietly(store) as indexes:
-        assert not indexes.rebuilt
-        level(indexes, store)
-
-
-def test_a_rebuild_does_not_disturb_who_has_the_old_snapshot_open(store: Store) -> None:
-    published(store)
-    with open_quietly(store) as indexes:
-        rebuild(store, MODEL, DIM, "auto", lambda _: None)
-        commit(store, "/later.txt", "a later notice")
-        level(indexes, store)
-        assert "a later notice" in found(indexes, store, "notice")
-
-
-def test_the_type_of_the_dense_index_follows_the_number_of_chunks(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("rag.search.dense.SQ8_FROM", 10)
-    published(store)
-    assert store.snapshots("dense")[0].config == f"{MODEL} flat"
-    commit(store, "/long.txt", *(f"rule {n}" for n in range(20)))
-    refresh_snapshots(store, MODEL, DIM, "auto", lambda _: None)
-    assert store.snapshots("dense")[0].config == f"{MODEL} sq8"
-    with open_quietly(store) as indexes:
-        assert not indexes.rebuilt
-        assert indexes.dense.kind == "sq8"
-        level(indexes, store)
-
-
-def test_an_eight_bit_index_that_began_empty_still_agrees_with_the_exact_one(store: Store) -> None:
-    with open_indexes(store, MODEL, DIM, "sq8", print) as coarse:
-        commit(store, "/first.txt", "one word")
-        coarse.catch_up()
-        commit(store, "/more.txt", *(f"rule {n} of chapter {n % 9}" for n in range(300)))
-        coarse.catch_up()
-        with open_indexes(store, MODEL, DIM, "flat", print) as exact:
-            for query in ("rule 7", "chapter 3", "rule 250 of chapter 7"):
-                vector = vectors([query])[0]
-                ours = dict(coarse.search_dense(vector, 10, DOCS))
-                theirs = dict(exact.search_dense(vector, 10, DOCS))
-                assert len(ours.keys() & theirs.keys()) >= 9
 
 
 # Several processes
