@@ -43,12 +43,12 @@ def ingest(data_dir: Path, folder: Path) -> int:
 
 
 @contextmanager
-def serving(data_dir: Path) -> Iterator[Server]:
-    """`citadel serve` on free ports."""
+def serving(data_dir: Path, **settings: str) -> Iterator[Server]:
+    """`citadel serve` on free ports, with these variables in its environment."""
     command = [*_CITADEL, "serve", "--port", "0", "--ui-port", "0"]
     with (
         data_dir.with_suffix(".stderr").open("w") as errors,
-        _running(command, _environment(data_dir), errors) as process,
+        _running(command, _environment(data_dir) | settings, errors) as process,
     ):
         assert process.stdout is not None
         readable, _, _ = select.select([process.stdout], [], [], READY_TIMEOUT_S)
