@@ -9,6 +9,15 @@ parsed, how a vector is made or how an index is built.
 from rag.store.documents import CollectionInfo
 from rag.store.integrity import Stats
 from rag.store.originals import Originals
+from rag.store.quarantine import Quarantined, ScreenedDocument, Suspicion
 from rag.store.store import Store
 
-__all__ = ["CollectionInfo", "Originals", "Stats", "Store"]
+__all__ = [
+    "CollectionInfo",
+    "Originals",
+    "Quarantined",
+    "ScreenedDocument",
+    "Stats",
+    "Store",
+    "Suspicion",
+]

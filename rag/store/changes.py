@@ -13,7 +13,7 @@ import numpy as np
 from sqlalchemy import Connection, Select, insert, select, update
 
 from rag.store import tables
-from rag.store.documents import IN_LIMIT
+from rag.store.documents import IN_LIMIT, IS_FREE
 from rag.types import Change, IndexRow
 
 _HEAD = select(tables.log_head.c.seq)
@@ -81,12 +81,13 @@ _INDEX_ROWS: Select[Any] = (
         tables.vectors.c.vector,
     )
     .select_from(tables.chunks.join(tables.vectors).join(tables.documents).join(tables.collections))
+    .where(IS_FREE)
     .order_by(tables.chunks.c.id)
 )
 
 
 def index_rows(connection: Connection, chunk_ids: Iterable[int]) -> list[IndexRow]:
-    """The rows of these chunks by id; those that are gone are absent."""
+    """The rows of these chunks by id; those gone or in quarantine are absent."""
     ids = sorted({int(i) for i in chunk_ids})
     found: list[IndexRow] = []
     for start in range(0, len(ids), IN_LIMIT):
@@ -96,7 +97,7 @@ def index_rows(connection: Connection, chunk_ids: Iterable[int]) -> list[IndexRo
 
 
 def all_index_rows(connection: Connection, batch: int) -> Iterator[list[IndexRow]]:
-    """The rows of all chunks by id, `batch` at a time."""
+    """The rows of all chunks outside quarantine by id, `batch` at a time."""
     last = 0
     while True:
         query = _INDEX_ROWS.where(tables.chunks.c.id > last).limit(batch)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, func, select
+from sqlalchemy import Connection, Row, Select, exists, func, select
 
 from rag.errors import NotFound
 from rag.store import tables
@@ -27,6 +27,7 @@ class CollectionInfo:
 
 
 _DOCUMENT = [c for c in tables.documents.c if c.name not in ("text", "collection_id", "source_id")]
+IS_FREE = ~exists().where(tables.quarantine.c.chunk_id == tables.chunks.c.id)  # of quarantine
 _CHUNK = [c for c in tables.chunks.c if c.name not in ("id", "document_id", "header")]
 
 
@@ -132,7 +133,7 @@ def page(connection: Connection, access: Access, document_id: int, number: int) 
 
 
 def chunks(connection: Connection, access: Access, ids: Sequence[int]) -> dict[int, StoredChunk]:
-    """Readable chunks by id."""
+    """Readable chunks by id; those in quarantine are not."""
     found: dict[int, StoredChunk] = {}
     possible = [int(i) for i in ids if 0 < i <= MAX_ID]  # int: NumPy's integers don't bind
     for start in range(0, len(possible), IN_LIMIT):
@@ -169,7 +170,7 @@ def _readable_chunks(access: Access) -> Select[Any]:
             documents.c.language,
         )
         .select_from(tables.chunks.join(documents).join(tables.collections))
-        .where(tables.collections.c.name.in_(access.collections))
+        .where(tables.collections.c.name.in_(access.collections), IS_FREE)
     )
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from sqlalchemy import Connection, delete, insert, select, update
 
 from rag.errors import NotFound
-from rag.store import changes, sources, tables
+from rag.store import changes, quarantine, sources, tables
 from rag.store.changes import Entry
 from rag.store.documents import IN_LIMIT
 from rag.text import title_of_name
@@ -46,7 +46,8 @@ def commit_source(
         values = {"collection_id": collection_id, "source_id": source_id, "parent_id": parent_id}
         document_id = _insert_document(connection, document, values)
         chunk_ids = _insert_chunks(connection, document_id, document, model_id)
-        entries.append(Entry("put", document_id, chunk_ids))
+        kept = quarantine.admit(connection, document_id, document, chunk_ids)
+        entries.append(Entry("put", document_id, kept))
         ids[document.source_uri] = document_id
     changes.append(connection, entries)
     return list(ids.values())

@@ -84,6 +84,7 @@ def _contradictions() -> list[tuple[str, Select[Any]]]:
         ("chunk(s) without a vector", _without(_chunks, _vectors)),
         ("vector(s) without a chunk", _without(_vectors, _chunks)),
         ("chunk(s) without a document", _without(_chunks, _documents)),
+        ("passage(s) in quarantine without a chunk", _without(tables.quarantine, _chunks)),
         ("page(s) without a document", _without(_pages, _documents)),
         ("document(s) without a source", _without(_documents, _sources)),
         ("ingested source(s) without a document", _idle_sources()),

@@ -11,11 +11,12 @@ from types import TracebackType
 from typing import Literal, Self
 
 from rag.errors import StoreError
-from rag.store import changes, documents, ingestion, integrity, snapshots, sources
+from rag.store import changes, documents, ingestion, integrity, quarantine, snapshots, sources
 from rag.store.database import Database
 from rag.store.documents import CollectionInfo
 from rag.store.integrity import Stats
 from rag.store.originals import Originals
+from rag.store.quarantine import Quarantined
 from rag.types import (
     Access,
     Change,
@@ -214,11 +215,15 @@ class Store:
     def text(self, access: Access, document_id: int, start: int = 0, end: int | None = None) -> str:
         """A document's text, or the half-open span of it; offsets are not negative.
 
+        What is in quarantine is written over; all else stands where it does in the document.
+
         Raises:
             NotFound: it does not exist or may not be read.
         """
         with self._database.read() as connection:
-            return documents.text(connection, access, document_id, start, end)
+            spans = quarantine.withheld(connection, document_id)
+            text = documents.text(connection, access, document_id, start, end)
+        return quarantine.masked(text, start, spans)
 
     def pages(self, access: Access, document_id: int) -> list[Page]:
         """A document's pages by number; empty where its format has none.
@@ -254,6 +259,31 @@ class Store:
         """
         with self._database.read() as connection:
             return documents.document_chunks(connection, access, document_id)
+
+    # Quarantine
+
+    def quarantined(self) -> list[Quarantined]:
+        """The passages that wait for an admin, of all collections, in the order they came."""
+        with self._database.read() as connection:
+            return quarantine.listed(connection)
+
+    def release_quarantined(self, ids: Sequence[int]) -> int:
+        """Let passages be found and read from now on, here and in later versions of their files.
+
+        Raises:
+            NotFound: one is not in quarantine; then none is released.
+        """
+        with self._database.write() as connection:
+            return quarantine.release(connection, ids)
+
+    def remove_quarantined(self, ids: Sequence[int]) -> int:
+        """Delete passages for good, here and in later versions of their files.
+
+        Raises:
+            NotFound: one is not in quarantine; then none is removed.
+        """
+        with self._database.write() as connection:
+            return quarantine.remove(connection, ids)
 
     # For the indexes
 

@@ -151,6 +151,27 @@ vectors = Table(
     Column("vector", LargeBinary, nullable=False),  # little-endian float32, unit length
 )
 
+quarantine = Table(
+    "quarantine",
+    metadata,
+    Column("chunk_id", ForeignKey("chunks.id", ondelete="CASCADE"), primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("score", Float, nullable=False),
+    Column("text_sha256", Text, nullable=False),  # of what was judged; see `decisions`
+    Column("char_start", Integer, nullable=False),  # what of the document's text is withheld
+    Column("char_end", Integer, nullable=False),
+)
+
+decisions = Table(
+    "decisions",
+    metadata,
+    # No foreign key: a decision outlives the passage, and holds for the same text elsewhere.
+    Column("text_sha256", Text, primary_key=True),
+    Column("decision", Text, nullable=False),
+    Column("decided_at", UtcDateTime, nullable=False),
+    CheckConstraint("decision IN ('released', 'removed')", name="decision"),
+)
+
 changes = Table(
     "changes",
     metadata,
