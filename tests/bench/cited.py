@@ -139,10 +139,16 @@ def _pages(
         for stored in parts.store.chunks(parts.access, parts.indexes.lexical.ids()).values():
             for page in range(stored.chunk.page_start or 1, (stored.chunk.page_end or 0) + 1):
                 first.setdefault((stored.document_id, page), stored)
-        for (document, page), stored in sorted(first.items()):
-            span = parts.store.page(parts.access, document, page)
-            text = parts.store.text(parts.access, document, span.char_start, span.char_end)
-            places[Path(stored.source_uri).name, page] = len(passages)
+        pages = {
+            (document, page.number): page
+            for document in {document for document, _ in first}
+            for page in parts.store.pages(parts.access, document)
+        }
+        for (document, number), stored in sorted(first.items()):
+            if (page := pages.get((document, number))) is None:  # a slide, which has no layout
+                continue
+            text = parts.store.text(parts.access, document, page.char_start, page.char_end)
+            places[Path(stored.source_uri).name, number] = len(passages)
             path = stored.chunk.heading_path
             made = made_passage(len(passages), stored.title, text, stored.language, path)
             passages.append(replace(made, source_uri=stored.source_uri))
