@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 CHARS_PER_TOKEN = 4
 N_TOKENS = 200  # that are waiting before the next verdict is asked for
-AHEAD = 64  # items written and not yet judged, at most; then the writer waits
+AHEAD = 4  # times as much may be held while a verdict is awaited; then the writer waits
 
 
 async def release(
@@ -60,7 +60,7 @@ class _Holding(Generic[T]):
         self._guard, self._question, self._enough_chars = guard, question, enough_chars
         self._written = ""
         self._held: deque[T] = deque()
-        self._held_chars = 0
+        self._held_chars = 0  # of those that no verdict, had or awaited, covers
         self._covered = 0  # of the held ones, by the verdict under way
         self._n_verdicts = 0
         self._ended = False
@@ -71,7 +71,7 @@ class _Holding(Generic[T]):
         judging: asyncio.Task[Verdict] | None = None
         try:
             while not self._ended or self._held or judging:
-                if reading is None and not self._ended and len(self._held) < AHEAD:
+                if reading is None and not self._ended and self._has_room():
                     reading = asyncio.ensure_future(anext(self._items, None))
                 if judging is None and self._is_time():
                     judging = self._judge()
@@ -95,10 +95,13 @@ class _Holding(Generic[T]):
         finally:
             await _ended_both(reading, judging)
 
+    def _has_room(self) -> bool:
+        return self._held_chars < AHEAD * self._enough_chars
+
     def _is_time(self) -> bool:
         if not self._held or self._error is not None:
             return False
-        first = self._n_verdicts == 0
+        first = self._n_verdicts == 0 and self._held_chars > 0
         return first or self._ended or self._held_chars >= self._enough_chars
 
     def _judge(self) -> "asyncio.Task[Verdict]":

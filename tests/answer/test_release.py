@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 
 import pytest
@@ -9,7 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag.answer.guard import Verdict
+from rag.answer.llama_guard import LlamaGuard
 from rag.answer.release import release
+from rag.settings import Settings
+from tests.fakes.vllm import FakeVLLM, fake_vllm
 
 PASS = Verdict("pass", "safe")
 WARN = Verdict("warn", "unsafe", ("S6",))
@@ -141,8 +145,47 @@ def test_a_reader_who_leaves_ends_writing_and_judging() -> None:
     assert guard.passed == ""
 
 
+def test_many_tiny_items_all_come_out() -> None:
+    items = [f"- {n}\n" for n in range(300)]
+    assert released(Writer(items), Scripted(), n_tokens=200) == items
+
+
+def test_a_guard_killed_in_mid_answer_ends_it_and_works_again_when_it_is_back() -> None:
+    async def run(server: FakeVLLM, kill_after: int | None) -> list[str | Verdict]:
+        guard = LlamaGuard(Settings(guard_url=server.url))
+        out: list[str | Verdict] = []
+        async with aclosing(release(write(), str, guard, "?", n_tokens=10)) as stream:
+            async for item in stream:
+                out.append(item)
+                if len(out) == kill_after:
+                    server.stop()
+        await guard.aclose()
+        return out
+
+    async def write() -> AsyncGenerator[str, None]:
+        for sentence in sentences:
+            yield sentence
+
+    sentences = SENTENCES * 20
+    with fake_vllm(judge=lambda messages: "safe") as server:
+        *shown, last = asyncio.run(run(server, kill_after=1))
+        assert isinstance(last, Verdict)
+        assert (last.action, last.label, last.reason) == ("block", "none", "down")
+        assert shown == sentences[: len(shown)]
+        assert len(shown) < len(sentences)
+        server.start()
+        assert asyncio.run(run(server, kill_after=None)) == sentences
+
+
+def test_a_failing_guard_shows_nothing_and_closes_the_writer() -> None:
+    writer = Writer(SENTENCES)
+    guard = Scripted(bad="", verdict=Verdict("block", "none", reason="slow"))
+    assert released(writer, guard) == [guard.verdict]
+    assert writer.closed
+
+
 @given(
-    lengths=st.lists(st.integers(1, 400), max_size=40),
+    lengths=st.lists(st.integers(0, 400), max_size=40),
     turns=st.integers(0, 30),
     bad=st.none() | st.integers(0, 39),
 )
