@@ -52,7 +52,7 @@ _NO_CODE = re.compile(  # 12th, 30-day, 5kg, mid-2023, 3-year-old
     r"|[^\W\d_A-Z]{2,}-\d[\d.,]*|\d{2,4}s"
 )
 _TOKEN = re.compile(r"[^\W\d_](?:[\w'’]*[^\W_])?(?:-[^\W_]+)*")
-_OPENING = re.compile(r"(?:^|[.!?:;•|\n\"“„«(>*_]|[-–—•]\s)\s*$")
+_OPENING = re.compile(r"(?:^|[.!?¿¡:;•|\n\"“„«(>*_]|[-–—•]\s)\s*$")
 _POSSESSIVE = re.compile(r"['’](?:s|S)?$")
 NOUNS_CAPITALISED = frozenset({"de"})
 MIN_NAME_CHARS = 2

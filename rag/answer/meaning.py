@@ -33,8 +33,8 @@ class Features(NamedTuple):
     cosine: float  # of the best window
     window: float  # share of the claim's words, by rarity, in the best window
     passage: float  # in the whole passage; between two languages, share of words that are akin
-    names_missing: float  # share of the claim's names that the passage lacks
-    numbers_apart: float  # share of its numbers and dates that the best window lacks
+    name_missing: float  # 1 if the passage lacks one of the claim's names
+    number_misplaced: float  # 1 - how well the worst place of its numbers fits, see `_misplaced`
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +86,7 @@ class Overlap:
     weights: Scores  # (n_stems,)
     by_unit: Mask  # (n_units, n_stems)
     about: Mask  # (n_stems,): in title or headings
+    is_word: Mask  # (n_stems,): not a number
 
     @classmethod
     def of(cls, text: str, reading: Reading, words: Words) -> "Overlap":
@@ -96,6 +97,7 @@ class Overlap:
             np.array(list(weights.values())),
             np.array(by_unit, np.bool_).reshape(len(reading.units), len(weights)),
             np.array(_has(weights, reading.about), np.bool_),
+            np.array([not term[0].isdigit() for term in weights], np.bool_),
         )
 
     def share(self, first: int, end: int) -> float:
@@ -108,6 +110,10 @@ class Overlap:
     def whole(self) -> float:
         """Share in the whole passage."""
         return self.share(0, len(self.by_unit))
+
+    def shares_in_words(self) -> Scores:
+        """Of each unit, numbers aside, (n_units,)."""
+        return np.asarray(self.by_unit @ (self.weights * self.is_word))
 
     def best_units(self, most: int) -> list[int]:
         """The units with the largest shares, at most so many."""
@@ -124,22 +130,23 @@ def compare(said: Said, reading: Reading, overlap: Overlap, words: Words) -> See
     """Find the best of the windows that have vectors, and say what speaks for it."""
     cross = is_cross(said.language, reading, overlap)
     names = [fact for fact in said.facts if fact.kind == "name"]
-    names_missing = _share(missing(names, [reading.known]), names)
+    name_missing = float(bool(missing(names, [reading.known])))
     candidates = reading.embedded_windows()
     if not len(candidates):
-        return Seen(Features(0, 0, 0, names_missing, 0), cross, -1, False)
+        return Seen(Features(0, 0, 0, name_missing, 0), cross, -1, False)
     windows = reading.windows[candidates]
     coverage = np.array([overlap.share(i, j) for i, j in windows])
     cosines = reading.window_vectors(candidates) @ said.vector
-    apart = _numbers_apart(said.facts, reading, windows)
+    numbers = [fact for fact in said.facts if fact.kind in ("number", "date")]
+    apart = _numbers_apart(numbers, reading, windows)
     worth = cosines + coverage - SPAN_NUMBERS * apart - SPAN_UNIT * (windows[:, 1] - windows[:, 0])
     best = int(worth.argmax())
     features = Features(
         cosine=float(cosines[best]),
         window=float(coverage[best]),
         passage=_akin(said, reading) if cross else overlap.whole(),
-        names_missing=names_missing,
-        numbers_apart=float(apart[best]),
+        name_missing=name_missing,
+        number_misplaced=_misplaced(numbers, reading, overlap),
     )
     window = int(candidates[best])
     language = reading.passage.language
@@ -153,16 +160,32 @@ def _has(weights: dict[str, float], stems: frozenset[str]) -> list[bool]:
     return [term in stems for term in weights]
 
 
-def _numbers_apart(facts: Sequence[Fact], reading: Reading, windows: NDArray[np.int64]) -> Scores:
-    """Share of the numbers and dates that each window lacks, (n_windows,)."""
-    said = [fact for fact in facts if fact.kind in ("number", "date")]
-    if not said:
+def _numbers_apart(numbers: Sequence[Fact], reading: Reading, windows: NDArray[np.int64]) -> Scores:
+    """Share of the numbers that each window lacks, (n_windows,)."""
+    if not numbers:
         return np.zeros(len(windows))
-    has = {
-        i: np.array([reading.unit_facts(i).says(fact) for fact in said])
-        for i in {unit for first, end in windows for unit in range(first, end)}
-    }
+    inside = {unit for first, end in windows for unit in range(first, end)}
+    has = {i: np.array([reading.unit_facts(i).says(fact) for fact in numbers]) for i in inside}
     return np.array([1 - np.any([has[i] for i in range(*w)], axis=0).mean() for w in windows])
+
+
+def _misplaced(numbers: Sequence[Fact], reading: Reading, overlap: Overlap) -> float:
+    """How far a number of the claim stands from what else the claim says, in [0, 1].
+
+    A number is in its place in a sentence or row that has as much of the claim's other words as
+    the best one has, or in title or headings; a claim made of two sentences has its numbers in
+    fair places, one with a figure of another row has not.
+    """
+    numbers = missing(numbers, [reading.about_facts])
+    shares = overlap.shares_in_words()  # (n_units,)
+    best = shares.max() if len(shares) else 0.0
+    if not numbers or best == 0:
+        return 0.0
+    places = [
+        max((shares[i] / best for i in reading if reading.unit_facts(i).says(fact)), default=0.0)
+        for fact in numbers
+    ]
+    return float(1 - min(places))
 
 
 def _akin(said: Said, reading: Reading) -> float:
@@ -170,7 +193,3 @@ def _akin(said: Said, reading: Reading) -> float:
     ours = [word for word in folded_words(said.text) if len(word) >= MIN_PREFIX]
     roots = {word[:MIN_PREFIX] for word in reading.known.words}
     return sum(word[:MIN_PREFIX] in roots for word in ours) / len(ours) if ours else 0.0
-
-
-def _share(part: Sequence[Fact], whole: Sequence[Fact]) -> float:
-    return len(part) / len(whole) if whole else 0.0

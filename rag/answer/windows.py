@@ -38,6 +38,7 @@ class Reading:
         self.passage = passage
         self.units = tuple(units(passage.text, language))[:MAX_UNITS]
         self.stems = [frozenset(lexical.content_terms(self.unit_text(i), language)) for i in self]
+        self.about_facts = Known.of(about, language)
         self.about = frozenset(lexical.content_terms(about, language))  # title and headings
         self.known = Known.of(f"{about}\n{passage.text}", language)
         self.windows = _windows(self.units)  # (n_windows, 2): first unit, end

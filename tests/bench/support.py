@@ -286,15 +286,16 @@ def _print_refit(results: Sequence[Result], group: str, *, fit: bool) -> None:
 def _fit(results: Sequence[Result]) -> logistic.Array:
     """On what passed the hard checks. Every set weighs the same, correct and wrong too."""
     x, y, weights = [], [], []
-    passed = [one for one in results if not one.failed]
-    for name in _names(passed):
-        mine = _pick(passed, name=name)
+    for name in _names(results):
+        mine = _pick(results, name=name)
         kinds = [kind for kind in WRONG if _pick(mine, kind=kind)]
         for kind in (CORRECT, *kinds):
             some = _pick(mine, kind=kind)
-            x += [one.features for one in some]
-            y += [float(kind == CORRECT)] * len(some)
-            weights += [1 / (len(some) * (1 if kind == CORRECT else len(kinds)))] * len(some)
+            passed = [one for one in some if not one.failed]
+            x += [one.features for one in passed]
+            y += [float(kind == CORRECT)] * len(passed)
+            each = 1 / (len(some) * (1 if kind == CORRECT else len(kinds)))
+            weights += [each] * len(passed)
     return logistic.fit(np.array(x), np.array(y), np.array(weights))
 
 
