@@ -169,7 +169,7 @@ def withheld(final: Final) -> str:
         text = "The guard, which reads every answer before you do, does not work just now."
         return notice("No answer for the moment", text, "Ask again in a while.")
     names = ", ".join(escape(category.name) for category in final.categories)
-    return notice("Blocked by the guard", f"Category: {names}.")
+    return notice("Blocked by the guard", *([f"Category: {names}."] if names else []))
 
 
 def aside(text: str) -> str:

@@ -30,7 +30,8 @@ class Verdict:
     """What the guard says of a text, and what follows from it.
 
     `label` is `none` where there is no clear verdict; `reason` is then a word for why: `down`,
-    `slow`, `refused`, `malformed`, `contradiction`.
+    `slow`, `refused`, `malformed` or `unscored` (no probability given). `contradiction` is an
+    `unsafe` by probability alone: the model wrote `safe`.
     """
 
     action: Action

@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+import openai
 from openai.types.chat import ChatCompletion, ChatCompletionMessageParam
 from openai.types.chat.chat_completion import Choice
 from pydantic import ValidationError
@@ -30,9 +31,12 @@ logger = logging.getLogger(__name__)
 
 MAX_TOKENS = 50
 TOP_LOGPROBS = 5
-PIECE_CHARS = 12_000  # some 4,000 tokens in any script; the guard's own task text comes on top
-OVERLAP_CHARS = 1_000  # so that nothing is judged only in halves
+# No token is shorter than a byte: question, answer and the guard's own task (some 1,000 tokens)
+# fit a window of 16,384 tokens in any script.
+PIECE_BYTES = 7_000
+OVERLAP_CHARS = 500  # so that nothing is judged only in halves
 _LABEL = re.compile(r"\s*(?:(safe)|(unsafe)[ \t]*\n[ \t]*(S\d{1,2}(?:[ \t]*,[ \t]*S\d{1,2})*))\s*")
+_TASK_MARK = re.compile(r"<(?=\s*/?(?:BEGIN|END)\b)", re.IGNORECASE)  # as its template has them
 _SEVERITY = {"pass": 0, "warn": 1, "block": 2}
 
 
@@ -60,8 +64,8 @@ class LlamaGuard:
     async def judge(self, question: str, answer: str | None = None) -> Verdict:
         """Judge all of a long text piece by piece; the worst verdict is the verdict."""
         began = time.perf_counter()
-        asked = list(_pieces(neutralise(question)))
-        said = [None] if answer is None else list(_pieces(neutralise(answer)))
+        asked = list(_pieces(_harmless(question)))
+        said = [None] if answer is None else list(_pieces(_harmless(answer)))
         # What was asked matters to an answer only as its occasion: its beginning will do.
         pairs = (
             [(asked[0], piece) for piece in said]
@@ -69,7 +73,7 @@ class LlamaGuard:
             else [(piece, None) for piece in asked]
         )
         verdicts = await asyncio.gather(*(self._judge_piece(*pair) for pair in pairs))
-        worst = max(verdicts, key=lambda verdict: _SEVERITY[verdict.action])
+        worst = max(verdicts, key=lambda v: (_SEVERITY[v.action], v.label == "unsafe"))
         verdict = replace(worst, ms=round((time.perf_counter() - began) * 1000, 2))
         _log(verdict, question if answer is None else answer)
         return verdict
@@ -85,26 +89,35 @@ class LlamaGuard:
         try:
             async with asyncio.timeout(self._settings.guard_timeout_s):
                 choice = await self._ask(messages)
+            if choice.finish_reason != "stop":
+                return _none("malformed")
+            return self._verdict(choice.message.content or "", choice)
         except TimeoutError:
-            return Verdict("block", "none", reason="slow")
-        except ConfigError:
-            return Verdict("block", "none", reason="refused")
+            return _none("slow")
         except FAILURES as error:
+            return self._failed(error)
+        except Exception as error:  # noqa: BLE001  whatever a server sends: no verdict, so a block
+            logger.warning("the guard's answer is no verdict (%s)", type(error).__name__)
+            return _none("malformed")
+
+    def _failed(self, error: Exception) -> Verdict:
+        """No verdict, for one of `FAILURES`; the log says why."""
+        self._model = self._settings.guard_model  # another one may be served from now on
+        status = getattr(error, "status_code", None)
+        if isinstance(error, openai.APIStatusError | openai.APIConnectionError):
             failure = self._endpoint.failure(error, started=False)
-            logger.warning("no verdict: %s", failure.message)
-            return Verdict("block", "none", reason="refused" if _refused(error) else "down")
-        except BadReply:
-            return Verdict("block", "none", reason="malformed")
-        if choice.finish_reason != "stop":
-            return Verdict("block", "none", reason="malformed")
-        return self._verdict(choice.message.content or "", unsafe_probability(choice))
+            # What a server says of a request that it can't take may quote it.
+            said = "it refused the request" if status in (400, 413, 422) else failure.message
+            logger.warning("no verdict of %s: %s", self._endpoint.name, said)
+        refused = isinstance(status, int) and 400 <= status < 500
+        return _none("refused" if refused else "down")
 
     async def _ask(self, messages: Sequence[ChatCompletionMessageParam]) -> Choice:
         client = self._endpoint.openai()
         if self._model is None:
             served = [model.id async for model in client.models.list()]
             if len(served) != 1:
-                raise ConfigError("which model is the guard?", hint="Set CITADEL_GUARD_MODEL.")
+                raise BadReply(f"{len(served)} models, and CITADEL_GUARD_MODEL names none")
             self._model = served[0]
         completion = await client.chat.completions.create(
             model=self._model,
@@ -116,17 +129,20 @@ class LlamaGuard:
         )
         return _only_choice(completion)
 
-    def _verdict(self, said: str, probability: float | None) -> Verdict:
+    def _verdict(self, said: str, choice: Choice) -> Verdict:
         found = _LABEL.fullmatch(said)
         if found is None:
-            return Verdict("block", "none", probability=probability, reason="malformed")
+            return _none("malformed")
+        probability = unsafe_probability(choice, found[1] or found[2])
+        if probability is None:
+            return _none("unscored")
         if found[1]:
-            if probability is not None and probability >= self._settings.guard_threshold:
-                return Verdict("block", "none", probability=probability, reason="contradiction")
-            return Verdict("pass", "safe", probability=probability)
+            if probability >= self._settings.guard_threshold:
+                return Verdict("block", "unsafe", (), probability, "contradiction")
+            return Verdict("pass", "safe", (), probability)
         categories = tuple(dict.fromkeys(re.split(r"[ \t]*,[ \t]*", found[3])))
         if not set(categories) <= CATEGORIES.keys():
-            return Verdict("block", "none", probability=probability, reason="malformed")
+            return replace(_none("malformed"), probability=probability)
         return Verdict(self._action(categories), "unsafe", categories, probability)
 
     def _action(self, categories: Sequence[str]) -> Action:
@@ -150,18 +166,19 @@ def _only_choice(completion: ChatCompletion) -> Choice:
         raise BadReply from error
 
 
-def unsafe_probability(choice: Choice) -> float | None:
-    """Probability of `unsafe` where the label begins, None where the server gives no logprobs.
+def unsafe_probability(choice: Choice, label: str) -> float | None:
+    """Probability of `unsafe` where `label` begins, None where no usable logprobs say it.
 
     The label need not be the first token, and `unsafe` may begin with a token such as `un`.
     """
-    for token in (choice.logprobs and choice.logprobs.content) or ():
-        word = token.token.strip()
-        if not word:
-            continue
-        candidates = {token.token: token.logprob} | {t.token: t.logprob for t in token.top_logprobs}
-        return sum(math.exp(p) for text, p in candidates.items() if _begins(text, "unsafe"))
-    return None
+    tokens = (choice.logprobs and choice.logprobs.content) or ()
+    first = next((token for token in tokens if token.token.strip()), None)
+    if first is None or not _begins(first.token, label):
+        return None
+    candidates = {first.token: first.logprob} | {t.token: t.logprob for t in first.top_logprobs}
+    if not all(p <= 0 for p in candidates.values()):  # NaN as well
+        return None
+    return min(1.0, sum(math.exp(p) for text, p in candidates.items() if _begins(text, "unsafe")))
 
 
 def _begins(token: str, label: str) -> bool:
@@ -169,16 +186,26 @@ def _begins(token: str, label: str) -> bool:
     return bool(word) and (label.startswith(word) or word.startswith(label))
 
 
+def _none(reason: str) -> Verdict:
+    return Verdict("block", "none", reason=reason)
+
+
+def _harmless(text: str) -> str:
+    """What can neither end its message nor the guard's task; as long as `text`."""
+    sendable = text.encode(errors="replace").decode()  # half a surrogate pair can't be sent
+    return _TASK_MARK.sub("‹", neutralise(sendable))
+
+
 def _pieces(text: str) -> Iterator[str]:
-    """Overlapping pieces that each fit the guard's window; at least one."""
-    step = PIECE_CHARS - OVERLAP_CHARS
-    for start in range(0, max(1, len(text) - OVERLAP_CHARS), step):
-        yield text[start : start + PIECE_CHARS]
-
-
-def _refused(error: Exception) -> bool:
-    status = getattr(error, "status_code", None)
-    return isinstance(status, int) and 400 <= status < 500
+    """Overlapping pieces of at most `PIECE_BYTES`; at least one."""
+    start = 0
+    while True:
+        piece = text[start : start + PIECE_BYTES]
+        piece = piece.encode()[:PIECE_BYTES].decode(errors="ignore")
+        yield piece
+        if start + len(piece) >= len(text):
+            return
+        start += len(piece) - OVERLAP_CHARS
 
 
 def _log(verdict: Verdict, text: str) -> None:
@@ -191,5 +218,5 @@ def _log(verdict: Verdict, text: str) -> None:
         verdict.reason or "-",
         "-" if verdict.probability is None else f"{verdict.probability:.3f}",
         verdict.ms,
-        hashlib.sha256(text.encode()).hexdigest()[:16],
+        hashlib.sha256(text.encode(errors="replace")).hexdigest()[:16],
     )

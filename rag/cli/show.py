@@ -100,7 +100,7 @@ def format_answer(final: Final) -> str:
         return f"{notices}{_with_markers(final)}\n\n{_format_sources(final.citations)}"
     if final.status == "blocked":
         about = ", ".join(CATEGORIES[category] for category in final.categories)
-        return f"Blocked by the guard: {about}."
+        return f"Blocked by the guard{f': {about}' if about else ''}."
     if final.status == "no_verdict":
         return "Not answered: the guard, which reads every answer, does not work. Try again later."
     searched = final.searched

@@ -18,6 +18,8 @@ NAMES = (
     "evidence",
     "dense",
     "parse",
+    "support",
+    "guarding",
 )
 
 

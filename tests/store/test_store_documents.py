@@ -160,7 +160,8 @@ def test_no_reader_has_a_default_access() -> None:
     for_everyone = {
         "access_to_all",
         "collections",
-        *("changes", "check", "close", "commit_source", "failures", "forget_snapshot", "head"),
+        *("changes", "check", "check_originals", "close", "commit_source", "failures"),
+        *("forget_snapshot", "head", "quarantined", "release_quarantined", "remove_quarantined"),
         *("index_rows", "model_ids", "move_source", "open", "reading", "record_failure"),
         *("record_snapshot", "remove_sources", "snapshots", "sources", "stats"),
         *("sweep_originals", "touch_source"),
