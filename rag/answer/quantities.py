@@ -133,6 +133,8 @@ def apart(number: Number) -> list[Number]:
 
 def digits_folded(text: str) -> str:
     """The text with the digits of every script as 0-9; offsets stay."""
+    if text.isascii():
+        return text
     return "".join(
         str(unicodedata.decimal(char)) if char > "\x7f" and char.isdecimal() else char
         for char in text
@@ -141,6 +143,8 @@ def digits_folded(text: str) -> str:
 
 def fold(word: str) -> str:
     """Small letters without accents."""
+    if word.isascii():
+        return word.lower()
     decomposed = unicodedata.normalize("NFKD", word.casefold())
     return "".join(char for char in decomposed if not "\u0300" <= char <= "\u036f")
 

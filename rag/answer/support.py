@@ -26,7 +26,7 @@ from rag.search.lexical import LexicalIndex
 from rag.text import detect_language
 from rag.types import Vectors
 
-EMBEDDED = 6  # units of a passage whose vectors are worth their milliseconds, for one claim
+EMBEDDED = 3  # units of a passage whose vectors are worth their milliseconds, for one claim
 EMBEDDED_CROSS = 24  # where words cannot say which
 THRESHOLD = 0.5
 INTERCEPT = -1.6
