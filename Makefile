@@ -104,7 +104,7 @@ test-packages:
 .PHONY: test
 test: test-packages check ## install what the tests need, then run checks and tests
 	@mkdir -p .artefacts
-	@$(BIN)/pytest -m "not slow and not crash" $(PYTEST_ARGS)
+	@$(BIN)/pytest -m "not slow and not crash and not vllm" $(PYTEST_ARGS)
 
 .PHONY: test-crash
 test-crash: test-packages .venv/.stamp-dev ## kill the ingest a thousand times
@@ -113,6 +113,12 @@ test-crash: test-packages .venv/.stamp-dev ## kill the ingest a thousand times
 .PHONY: test-slow
 test-slow: test-packages .venv/.stamp-dev ## the tests that take minutes
 	@$(BIN)/pytest -m slow --timeout=1800 $(PYTEST_ARGS)
+
+.PHONY: test-vllm
+test-vllm: test-packages .venv/.stamp-dev ## install real vLLM servers (2.5 GB) and test against them
+	@PYTHON="$(PYTHON)" tests/vllm/install.sh
+	@mkdir -p .artefacts
+	@$(BIN)/pytest -m vllm $(PYTEST_ARGS)
 
 .PHONY: bench
 bench: .venv/.stamp-dev ## measure speed and quality beside their baselines
@@ -126,4 +132,4 @@ examples: .venv/.stamp-dev ## write examples/documents again from examples/conte
 
 .PHONY: clean
 clean: ## remove .venv, the demo's data and everything that was built
-	rm -rf .venv .demo .artefacts build dist ./*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-vllm .demo .artefacts build dist ./*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
