@@ -7,7 +7,7 @@ the JSON may rely on is in the field names and their order.
 from typing import TYPE_CHECKING, Any
 
 from rag.answer.engine import Usage
-from rag.answer.events import Final, Notice, Searched, Sentence, Support
+from rag.answer.events import Final, Notice, Searched, Sentence, Step, Support
 from rag.answer.guard import CATEGORIES
 from rag.types import Citation, Hit
 
@@ -80,6 +80,17 @@ def sentence_json(sentence: Sentence) -> Json:
         "citations": [citation_json(citation) for citation in sentence.citations],
         "supported": sentence.supported,
         "reason": sentence.reason,
+    }
+
+
+def step_json(step: Step) -> Json:
+    """One step of a research."""
+    return {
+        "number": step.number,
+        "tool": step.tool,
+        "detail": step.detail,
+        "n_found": step.n_found,
+        "outcome": step.outcome,
     }
 
 

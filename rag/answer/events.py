@@ -1,4 +1,4 @@
-"""What `answer()` yields: one `Searched`, any number of `Notice` and `Sentence`, one `Final`.
+"""What `answer()` yields: one `Searched`, any `Step`, `Notice` and `Sentence`, one `Final`.
 
 A failure after the first event is the stream's last event, made by whoever sends the stream.
 """
@@ -23,6 +23,22 @@ class Searched:
     collections: tuple[str, ...]
     n_documents: int  # documents that this caller could have got an answer from
     n_hits: int
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One tool call of a research, once it has been carried out and its result judged.
+
+    `detail` is plain text for the reader: what was searched, the title and place of what was
+    opened, or what was wrong. `nothing`: the call gave no passage. `error`: it could not be
+    understood. `withheld`: the guard kept its result from the model.
+    """
+
+    number: int  # from 1
+    tool: Literal["search", "open_document", ""]  # "" for a malformed call
+    detail: str
+    n_found: int  # passages that the model was given
+    outcome: Literal["ok", "nothing", "error", "withheld"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,4 +110,4 @@ class Final:
     prompt_version: str = ""  # of the engine's system prompt
 
 
-Event = Searched | Notice | Sentence | Final
+Event = Searched | Step | Notice | Sentence | Final

@@ -11,10 +11,10 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from rag.answer.events import Event, Notice, Searched, Sentence
+from rag.answer.events import Event, Notice, Searched, Sentence, Step
 from rag.api.problems import problem_of
 from rag.errors import CitadelError
-from rag.wire import final_json, notice_json, searched_json, sentence_json
+from rag.wire import final_json, notice_json, searched_json, sentence_json, step_json
 
 logger = logging.getLogger(__name__)
 
@@ -89,6 +89,8 @@ def event_text(event: Event) -> str:
     """An event of an answer as a server-sent event."""
     if isinstance(event, Searched):
         return sse("searched", searched_json(event))
+    if isinstance(event, Step):
+        return sse("step", step_json(event))
     if isinstance(event, Notice):
         return sse("notice", notice_json(event))
     if isinstance(event, Sentence):
