@@ -6,13 +6,12 @@ line and the page must be able to show it.
 
 import hashlib
 import hmac
-import os
 import secrets
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from rag.errors import ConfigError
+from rag.secret import kept_secret
 from rag.settings import Settings
 
 TOKEN_BYTES = 32
@@ -33,16 +32,7 @@ def api_token(settings: Settings) -> str:
     """
     if settings.token is not None:
         return _long_enough(settings.token.get_secret_value())
-    path = settings.data_dir / TOKEN_FILE
-    try:
-        if not path.exists():
-            _create(path)
-        return _read(path)
-    except OSError as error:
-        raise ConfigError(
-            f"cannot keep the API token in {path}: {error.strerror}",
-            hint="Check the permissions of the data directory, or set CITADEL_TOKEN.",
-        ) from error
+    return _long_enough(kept_secret(settings.data_dir / TOKEN_FILE))
 
 
 def _long_enough(token: str) -> str:
@@ -52,31 +42,6 @@ def _long_enough(token: str) -> str:
             hint='Make one with: python3 -c "import secrets; print(secrets.token_urlsafe(32))"',
         )
     return token
-
-
-def _create(path: Path) -> None:
-    """Write a new token under a name of its own, then publish it: nobody reads half of one."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with open(descriptor, "w") as file:  # noqa: PTH123  a descriptor
-            file.write(secrets.token_urlsafe(TOKEN_BYTES) + "\n")
-        os.link(draft, path)
-    except FileExistsError:
-        pass  # another process was first; its token counts
-    finally:
-        draft.unlink()
-
-
-def _read(path: Path) -> str:
-    state = path.stat()
-    if state.st_mode & 0o077 or state.st_uid != os.geteuid():
-        raise ConfigError(
-            f"{path} can be read by others, or belongs to someone else",
-            hint=f"Delete it and start again: a new token is made. (rm {path})",
-        )
-    return _long_enough(path.read_text().strip())
 
 
 def digest(token: str) -> bytes:
