@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.text import detect_language, sentence_spans, words
+from rag.text import LANGUAGES as OF_THE_MODEL
+from rag.text import detect_language, question_language, sentence_spans, words
 
 LANGUAGES = ["en", "de", "es", "fr", "it", "pt", "hi", "th", "zh", "", "xx"]
 
@@ -84,3 +85,48 @@ def test_the_language_of_a_sentence_is_detected(text: str, language: str) -> Non
 @pytest.mark.parametrize("text", ["", "Hola", "12 13 14", " \n "])
 def test_a_very_short_text_counts_as_english(text: str) -> None:
     assert detect_language(text) == "en"
+
+
+@pytest.mark.parametrize(
+    ("question", "language"),
+    [
+        ("How many days of leave do I get?", "en"),
+        ("Who do I call?", "en"),
+        ("Wie viele Urlaubstage habe ich?", "de"),
+        ("Umsatz von Microsoft 2023?", "de"),
+        ("Combien de jours de congé ai-je ?", "fr"),
+        ("Chi approva le spese?", "it"),
+        ("Onde está o kit?", "pt"),
+        ("¿Qué cubre el seguro?", "es"),
+        ("कितनी छुट्टियाँ मिलती हैं?", "hi"),
+        ("CEO कौन है?", "hi"),
+        ("ลาพักร้อนได้กี่วัน", "th"),
+        ("รหัสผ่าน Microsoft Teams", "th"),
+        ("Hoeveel vakantiedagen heb ik dit jaar?", "nl"),
+        ("Сколько у меня дней отпуска?", "ru"),
+    ],
+)
+def test_the_language_of_a_question_of_a_few_words_is_known(question: str, language: str) -> None:
+    assert question_language(question) == language
+
+
+def test_case_does_not_change_the_language_of_a_question() -> None:
+    assert question_language("WIE LANG IST DIE KÜNDIGUNGSFRIST?") == "de"
+
+
+@pytest.mark.parametrize(
+    "question", ["", " \n", "INV-2024-0017", "12,500.00 EUR", "VPN", "?!", "😀"]
+)
+def test_a_question_without_a_language_gets_the_fallback(question: str) -> None:
+    assert question_language(question, fallback="fr") == "fr"
+    assert question_language(question) == "en"
+
+
+def test_a_foreign_word_does_not_change_the_language_of_a_question() -> None:
+    assert question_language("What does the word สวัสดี mean in English?") == "en"
+    assert question_language("Was heißt „vacances payées“ in dem Vertrag?") == "de"
+
+
+@given(st.text(max_size=60), st.sampled_from(OF_THE_MODEL))
+def test_every_text_gets_a_language(text: str, fallback: str) -> None:
+    assert question_language(text, fallback=fallback).isalpha()
