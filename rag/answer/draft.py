@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from rag.answer.events import Notice, Sentence, Status, Support
+from rag.answer.engine import Usage
+from rag.answer.events import Kind, Notice, Sentence, Status, Support
 from rag.answer.guard import CATEGORIES, Verdict
 from rag.types import Citation
 
@@ -22,21 +23,37 @@ class Draft:
     n_unknown_keys: int = 0
     withheld: Literal["blocked", "no_verdict"] | None = None
     categories: tuple[str, ...] = ()  # that the guard blocked it for
+    taken_back: str = ""  # what had been written when the guard blocked it; not for readers
+    written_by: str = ""  # the engine's model, "" for quotes
+    usage: Usage | None = None  # of the engine, all its requests together
+    timings_ms: dict[str, float] = field(default_factory=dict)  # of its stages
     _numbers: dict[Place, int] = field(default_factory=dict)
 
     def add(
-        self, text: str, citations: Sequence[Citation], *, glue: str, reason: str = ""
+        self,
+        text: str,
+        citations: Sequence[Citation],
+        *,
+        glue: str,
+        kind: Kind = "quote",
+        reason: str = "",
     ) -> Sentence:
         """Append a sentence after `glue`; it is supported where there is no `reason` against it."""
-        start = len(self.text) + len(glue) if self.text else 0
+        glue = glue if self.text else ""
+        start = len(self.text) + len(glue)
         end = start + len(text)
         placed = tuple(
             replace(c, id=self._number(c), answer_start=start, answer_end=end) for c in citations
         )
-        sentence = Sentence(text, start, end, placed, supported=not reason, reason=reason)
-        self.text += (glue if self.text else "") + text
+        sentence = Sentence(text, start, end, placed, not reason, reason, glue, kind)
+        self.text += glue + text
         self.sentences.append(sentence)
         return sentence
+
+    def used(self, usage: Usage | None) -> None:
+        """Add what a request has cost the engine."""
+        if usage is not None:
+            self.usage = usage if self.usage is None else self.usage + usage
 
     def notify(self, notice: Notice) -> Notice:
         """Keep a notice for the final event."""
@@ -50,6 +67,7 @@ class Draft:
         if verdict.action == "block":
             self.withheld = "blocked" if verdict.label == "unsafe" else "no_verdict"
             self.categories = verdict.categories
+            self.taken_back = self.text
             self.text, self.n_dropped, self.n_unknown_keys = "", 0, 0
             self.sentences.clear()
             self.notices.clear()
@@ -73,8 +91,9 @@ class Draft:
     @property
     def support(self) -> Support:
         """How many sentences are borne out, those that were dropped included."""
-        n_supported = sum(sentence.supported for sentence in self.sentences)
-        n_written = len(self.sentences) + self.n_dropped
+        said = [sentence for sentence in self.sentences if sentence.kind != "lead"]
+        n_supported = sum(sentence.supported for sentence in said)
+        n_written = len(said) + self.n_dropped
         return Support(n_written, n_supported, self.n_dropped, self.n_unknown_keys)
 
     def _number(self, citation: Citation) -> int:

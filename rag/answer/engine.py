@@ -46,6 +46,13 @@ class Usage:
     answer_tokens: int
     cached_tokens: int = 0  # of the prompt, found in the prefix cache
 
+    def __add__(self, other: "Usage") -> "Usage":
+        return Usage(
+            self.prompt_tokens + other.prompt_tokens,
+            self.answer_tokens + other.answer_tokens,
+            self.cached_tokens + other.cached_tokens,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:

@@ -1,4 +1,4 @@
-"""What `answer()` yields: one `Searched`, any `Step`, `Notice` and `Sentence`, one `Final`.
+"""What `answer()` yields: any `Step`, one `Searched`, any `Notice` and `Sentence`, one `Final`.
 
 A failure after the first event is the stream's last event, made by whoever sends the stream.
 """
@@ -10,6 +10,8 @@ from rag.answer.engine import Usage
 from rag.types import Citation, Hit
 
 Status = Literal["answered", "no_evidence", "blocked", "no_verdict"]
+Depth = Literal["quick", "standard", "exhaustive"]
+Kind = Literal["quote", "written", "lead"]  # a lead is a heading, or "The steps are:"; uncited
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,8 @@ class Notice:
 class Sentence:
     """One sentence of the answer, released: `text` is `answer[start:end]` of the final answer.
 
-    One that is not supported by what it cites has `supported` false, and a `reason`.
+    The answer is `glue + text` of all its sentences. One that is not supported by what it cites has
+    `supported` false, and a `reason`; its citations are what it comes nearest to.
     """
 
     text: str
@@ -66,6 +69,8 @@ class Sentence:
     citations: tuple[Citation, ...]
     supported: bool = True
     reason: str = ""
+    glue: str = ""  # white space before it
+    kind: Kind = "quote"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +78,7 @@ class Support:
     """How many of an answer's sentences are borne out by what they cite."""
 
     n_sentences: int
-    n_supported: int  # quotes always are
+    n_supported: int  # quotes always are; a lead is not counted
     n_dropped: int = 0  # unsupported ones that were not shown
     n_unknown_keys: int = 0  # citations of nothing, removed
 
@@ -108,6 +113,8 @@ class Final:
     support: Support = Support(0, 0)
     usage: Usage | None = None  # of the engine
     prompt_version: str = ""  # of the engine's system prompt
+    steps: tuple[Step, ...] = ()  # of a research
+    depth: Depth | None = None  # how much the engine read; None for quotes
 
 
 Event = Searched | Step | Notice | Sentence | Final

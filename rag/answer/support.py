@@ -19,7 +19,7 @@ from rag.answer.claims import Claim
 from rag.answer.entailment import load_entailment
 from rag.answer.facts import Fact, facts, missing
 from rag.answer.meaning import Overlap, Said, Seen, Words, compare, is_cross
-from rag.answer.pack import Passage
+from rag.answer.passages import Passage
 from rag.answer.windows import Reading
 from rag.search.embed import Embedder
 from rag.search.lexical import LexicalIndex

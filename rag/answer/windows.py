@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag.answer.facts import Known
-from rag.answer.pack import Passage
+from rag.answer.passages import Passage
 from rag.search.lexical import LexicalIndex
 from rag.text import sentence_spans
 from rag.types import Vectors
@@ -40,7 +40,7 @@ class Reading:
         self.stems = [frozenset(lexical.content_terms(self.unit_text(i), language)) for i in self]
         self.about_facts = Known.of(about, language)
         self.about = frozenset(lexical.content_terms(about, language))  # title and headings
-        self.known = Known.of(f"{about}\n{passage.text}", language)
+        self.known = Known.of(f"{about}\n{passage.header}\n{passage.text}", language)
         self.windows = _windows(self.units)  # (n_windows, 2): first unit, end
         self._facts: dict[int, Known] = {}
         self._vectors = np.zeros((len(self.units), dim), np.float32)

@@ -32,11 +32,11 @@ A document: {id, collection, title, source_uri, name, media_type, language, size
 n_chunks, n_pages, has_images, metadata, warnings, parent_id, ingested_at}. A page: {number, width,
 height, char_start, char_end}, points.
 
-`POST /v1/query` takes {question, collection?, stream?} and answers {status, question, answer,
-citations, related, searched, evidence, engine, timings_ms, request_id}. The stream's events are
-`searched` ({query, collections, n_documents, n_hits}), `sentence` ({text, start, end, citations}),
-and last `final` (the same object as without streaming) or `error` (a problem). Shapes of hits and
-citations: `rag.wire`.
+`POST /v1/query` takes {question, collection?, stream?, depth?, history?, rewrite?, research?} and
+answers {status, question, answer, citations, related, searched, evidence, engine, …}. The stream's
+events are `step` (of a research), `searched`, `notice`, `sentence`, and last `final` (the same
+object as without streaming) or `error` (a problem). Their shapes: `rag.wire`. Where more questions
+wait for the engine than there are places: 429 with Retry-After.
 
 Every failure is an RFC 9457 problem (`application/problem+json`): {type, title, status, detail,
 instance, hint, request_id}, and for 422 also `errors` [{where, message}]. While store, indexes and

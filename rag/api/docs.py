@@ -30,6 +30,7 @@ MEANINGS = {
     403: "Not allowed to this caller.",
     404: "There is no such thing, or none that you may see.",
     413: "The request body is too large.",
+    429: "Too many questions wait for the engine; see Retry-After.",
     422: "The request is not valid.",
     500: "Something failed inside the server.",
     503: "Still loading, or a part is not available; see Retry-After.",

@@ -71,6 +71,8 @@ ANSWER: Example = {
     "unsupported": [],
     "notices": [],
     "categories": [],
+    "depth": None,
+    "steps": [],
     "usage": None,
     "timings_ms": {"embed": 6.1, "search": 3.3, "total": 14.0},
     "request_id": _ID,

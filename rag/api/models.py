@@ -12,6 +12,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from rag.api import examples
 
 MAX_QUESTION_CHARS = 4000
+MAX_ANSWER_CHARS = 20_000  # of one earlier answer
+MAX_TURNS = 50
 MAX_ID = 2**63 - 1
 MAX_OFFSET = 2**31 - 1
 
@@ -43,6 +45,8 @@ def _listed(value: Any) -> Any:
 
 
 Asked = Annotated[str, AfterValidator(_plain), AfterValidator(_asked)]
+Said = Annotated[str, Field(max_length=MAX_ANSWER_CHARS), AfterValidator(_plain)]
+Depth = Literal["quick", "standard", "exhaustive"]
 Plain = Annotated[str, Field(max_length=500), AfterValidator(_plain)]
 Collections = Annotated[list[Plain], Field(min_length=1, max_length=100), BeforeValidator(_listed)]
 NARROW = "One collection or several; narrows what is searched and can never widen it."
@@ -61,13 +65,32 @@ class SearchRequest(_Request):
     collection: Collections | None = Field(None, description=NARROW)
 
 
+class Turn(_Request):
+    """A question of a conversation and what was answered."""
+
+    question: Asked
+    answer: Said = Field(description=f"At most {MAX_ANSWER_CHARS:,} characters.")
+
+
 class QueryRequest(_Request):
-    """What to answer."""
+    """What to answer, and how; what is left out is as the server's settings say."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [examples.QUERY]})
     question: Asked = Field(description=f"1 to {MAX_QUESTION_CHARS} characters.")
     collection: Collections | None = Field(None, description=NARROW)
     stream: bool = Field(False, description="Answer with server-sent events.")
+    depth: Depth | None = Field(
+        None, description="How much the engine reads: 8k, 32k tokens, or its whole window."
+    )
+    history: list[Turn] = Field(
+        [], max_length=MAX_TURNS, description="The conversation so far, oldest first."
+    )
+    rewrite: bool | None = Field(
+        None, description="Search for a follow-up as it stands alone, by the conversation."
+    )
+    research: bool = Field(
+        False, description="Let the engine search by itself first; several times slower."
+    )
 
 
 class _Response(BaseModel):
@@ -140,7 +163,7 @@ class Citation(_Response):
 
 
 class Searched(_Response):
-    """What was searched."""
+    """What was searched. `query` differs from the question where that was a follow-up."""
 
     query: str
     collections: list[str]
@@ -171,6 +194,16 @@ class Unsupported(_Response):
     start: int
     end: int
     reason: str
+
+
+class Step(_Response):
+    """One tool call of a research."""
+
+    number: int
+    tool: Literal["search", "open_document", ""]
+    detail: str = Field(description="What was searched or opened, or what was wrong.")
+    n_found: int = Field(description="Passages that the engine was given.")
+    outcome: Literal["ok", "nothing", "error", "withheld"]
 
 
 class Category(_Response):
@@ -209,6 +242,8 @@ class Answer(_Response):
     unsupported: list[Unsupported]
     notices: list[Notice]
     categories: list[Category]
+    depth: Depth | None = Field(description="How much the engine read; null for quotes.")
+    steps: list[Step] = Field(description="Of a research.")
     usage: Usage | None
     timings_ms: dict[str, float]
     request_id: str

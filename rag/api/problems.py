@@ -55,7 +55,7 @@ def problem_response(error: Exception, *, instance: str, request_id: str) -> JSO
     if body["status"] == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="citadel"'
     if getattr(error, "retryable", False):
-        headers["Retry-After"] = str(RETRY_AFTER_S)
+        headers["Retry-After"] = str(getattr(error, "retry_after_s", RETRY_AFTER_S))
     return JSONResponse(body, body["status"], headers, MEDIA_TYPE)
 
 

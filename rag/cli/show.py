@@ -8,7 +8,7 @@ from pathlib import PurePath
 from ingest.plan import Plan
 from ingest.progress import duration, one_line
 from ingest.sync import Failed, Report
-from rag.answer.events import Final
+from rag.answer.events import Final, Step
 from rag.answer.guard import CATEGORIES
 from rag.store import CollectionInfo
 from rag.types import Citation, Document, Hit
@@ -16,6 +16,7 @@ from rag.types import Citation, Document, Hit
 MAX_FAILURES = 20
 SNIPPET_CHARS = 300
 WIDTH = 92
+UNSUPPORTED = "[not supported by its sources]"
 PAGE_WORDS = dict.fromkeys((".pptx", ".ppt"), "slide") | dict.fromkeys((".xlsx", ".xls"), "sheet")
 
 
@@ -93,11 +94,21 @@ def _format_hit(hit: Hit) -> str:
     return "\n".join([*lines, _indented(_shorten(chunk.text))])
 
 
+def format_step(step: Step) -> str:
+    """One step of a research."""
+    if step.outcome in ("error", "withheld"):
+        return one_line(f"{step.number}. {step.detail}")
+    did = "opened" if step.tool == "open_document" else "searched for:"
+    found = _count(step.n_found, "passage") if step.n_found else "nothing"
+    return one_line(f"{step.number}. {did} {step.detail} ({found})")
+
+
 def format_answer(final: Final) -> str:
     """An answer with its sources, or that there is none and what was searched."""
     if final.status == "answered":
         notices = "".join(f"Note: {notice.text}\n\n" for notice in final.notices)
-        return f"{notices}{_with_markers(final)}\n\n{_format_sources(final.citations)}"
+        sources = f"\n\n{_format_sources(final.citations)}" if final.citations else ""
+        return f"{notices}{_with_markers(final)}{sources}"
     if final.status == "blocked":
         about = ", ".join(CATEGORIES[category] for category in final.categories)
         return f"Blocked by the guard{f': {about}' if about else ''}."
@@ -114,16 +125,13 @@ def format_answer(final: Final) -> str:
 
 
 def _with_markers(final: Final) -> str:
-    """The answer with [n] after each quote."""
-    markers: dict[int, list[int]] = defaultdict(list)
-    for citation in final.citations:
-        if citation.id not in markers[citation.answer_end]:
-            markers[citation.answer_end].append(citation.id)
-    text, last = "", 0
-    for end in sorted(markers):
-        text += final.answer[last:end] + " " + "".join(f"[{n}]" for n in markers[end])
-        last = end
-    return text + final.answer[last:]
+    """The answer with [n] after each sentence, and a word where its sources don't bear it out."""
+    text = ""
+    for sentence in final.sentences:
+        numbers = dict.fromkeys(citation.id for citation in sentence.citations)
+        marks = "".join(f"[{n}]" for n in numbers) + UNSUPPORTED * (not sentence.supported)
+        text += sentence.glue + sentence.text + (f" {marks}" if marks else "")
+    return text
 
 
 def _format_sources(citations: Iterable[Citation]) -> str:

@@ -1,6 +1,7 @@
 """Snapshots of the indexes, which nobody has to trust."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -140,6 +141,19 @@ def test_a_snapshot_of_another_model_is_not_used(store: Store) -> None:
         assert sorted(indexes.lexical.ids()) == stored_ids(store)
     with open_quietly(store) as indexes:
         assert not indexes.rebuilt, "the other model's snapshot is left alone"
+
+
+def test_a_snapshot_whose_words_were_broken_in_another_way_is_built_anew(store: Store) -> None:
+    """As after an update of the product: "schema 2" broke Thai at every vowel sign."""
+    commit(store, "/th.txt", "พนักงานมีสิทธิลาพักร้อนได้ปีละสิบวัน", language="th")
+    refresh_snapshots(store, MODEL, DIM, "auto", lambda _: None)
+    for recorded in store.snapshots("lexical"):
+        store.forget_snapshot(recorded.path)
+        store.record_snapshot(replace(recorded, config="schema 2"))
+    with open_quietly(store) as indexes:
+        assert indexes.rebuilt
+        assert len(indexes.search_lexical("พักร้อน", 10, DOCS)) == 1
+        level(indexes, store)
 
 
 def test_snapshots_ahead_of_the_store_are_not_used(store: Store, tmp_path: Path) -> None:

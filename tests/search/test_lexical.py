@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from rag.errors import SearchIndexError
 from rag.search.lexical import LexicalIndex
+from rag.search.words import STOP_WORDS, prepared
 from rag.types import Access, IndexRow
 
 DOCS = Access(frozenset({"docs"}))
@@ -21,6 +22,15 @@ TEXTS = {
     5: ("en", "Invoice INV-2024-0018 over 9,750.00 euro is due on 2024-04-30."),
     6: ("nl", "De opzegtermijn bedraagt drie maanden."),
     7: ("ja", "退職の通知は三か月前に行う。"),
+    10: ("hi", "हर कर्मचारी को साल में बीस सवेतन छुट्टियाँ मिलती हैं। लड़कों के लिए VPN।"),
+    11: ("hi", "यात्राओं के खर्च की मंज़ूरी कंपनियाँ देती हैं, वर्ष २०२४ से।"),
+    12: ("th", "พนักงานมีสิทธิลาพักร้อนได้ปีละสิบวันโดยต้องแจ้งล่วงหน้า"),
+    13: ("th", "ค่าเดินทางเบิกผ่านระบบ SAP ภายในปี ๒๕๖๗ และดื่มน้ำได้ฟรี"),
+    14: ("fr", "Les salariés bénéficient de congés payés supplémentaires."),
+    15: ("it", "I dipendenti hanno diritto a permessi retribuiti per le visite mediche."),
+    16: ("pt", "As férias dos trabalhadores são remuneradas e as reuniões são opcionais."),
+    17: ("ta", "ஊழியர்களுக்கு விடுமுறை உண்டு"),
+    18: ("en", "The Thai policy says พนักงานลาป่วยได้สามสิบวัน on sick leave."),
 }
 
 
@@ -61,12 +71,58 @@ def best(index: LexicalIndex, query: str) -> list[int]:
         ("12,500.00", 4),
         ("due 2024-04-30", 5),
         ("opzegtermijn", 6),
+        ("congé supplémentaire", 14),
+        ("conges payes", 14),
+        ("permesso retribuito", 15),
+        ("reunião remunerada", 16),
+        ("ferias", 16),
     ],
 )
 def test_inflections_accents_codes_and_numbers_are_found(
     query: str, expected: int, index: LexicalIndex
 ) -> None:
     assert best(index, query)[0] == expected
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("छुट्टी कितनी मिलती है?", 10),
+        ("छुट्टियां", 10),
+        ("कर्मचारियों", 10),
+        ("लडका", 10),
+        ("यात्रा का खर्च", 11),
+        ("मंजूरी", 11),
+        ("वर्ष 2024", 11),
+        ("ลาพักร้อนได้กี่วัน", 12),
+        ("พักร้อน", 12),
+        ("แจ้งล่วงหน้า", 12),
+        ("ค่าเดินทาง", 13),
+        ("2567", 13),
+        ("ด\u0e37\u0e48มน\u0e49\u0e4d\u0e32", 13),
+        ("sap", 13),
+        ("通知", 7),
+        ("விடுமுறை", 17),
+    ],
+)
+def test_words_are_found_in_writing_without_spaces_and_with_vowel_signs(
+    query: str, expected: int, index: LexicalIndex
+) -> None:
+    assert best(index, query)[0] == expected
+
+
+def test_a_passage_in_another_language_than_its_document_is_found(index: LexicalIndex) -> None:
+    assert best(index, "ลาป่วย")[0] == 18
+
+
+def test_part_of_a_word_is_not_the_word(index: LexicalIndex) -> None:
+    assert best(index, "ท") == [], "a letter of many Thai words"
+    assert best(index, "छ") == [], "a letter of many Hindi words"
+
+
+def test_an_accent_in_a_character_of_its_own_is_the_same_word(index: LexicalIndex) -> None:
+    assert best(index, "Ku\u0308ndigungsfristen")[0] == 2
+    assert best(index, "salarie\u0301s")[0] == 14
 
 
 def test_an_umlaut_left_out_still_finds(index: LexicalIndex) -> None:
@@ -151,6 +207,17 @@ def test_what_is_appended_or_deleted_is_in_force_after_the_commit(tmp_path: Path
     assert len(index) == 2
 
 
+@pytest.mark.parametrize(("language", "text"), [TEXTS[10], TEXTS[12]])
+def test_a_deletion_is_in_force_in_every_field(language: str, text: str, tmp_path: Path) -> None:
+    index = LexicalIndex(tmp_path)
+    index.append([row(1, language, text, document=5), row(2, language, text, document=6)])
+    index.commit()
+    assert sorted(best(index, text)) == [1, 2]
+    index.delete_document(5)
+    index.commit()
+    assert best(index, text) == [2]
+
+
 def test_searching_goes_on_after_close_and_so_does_writing(tmp_path: Path) -> None:
     index = LexicalIndex(tmp_path)
     index.append([row(1, "en", "notice")])
@@ -175,6 +242,33 @@ def test_content_terms_are_stems_without_the_words_that_carry_no_meaning(
     )
     assert "vacacion" in index.content_terms("¿Cuántas vacaciones tienen?", "es")[-2:]
     assert index.content_terms("opzegtermijn", "nl") == ["opzegtermijn"]
+    assert index.content_terms("मुझे कितनी छुट्टियाँ मिलती हैं?", "hi") == ["छुट्ट", "मिल"]
+    assert index.content_terms("ลาพักร้อนได้กี่วัน", "th") == ["ลา", "พัก", "ร้อน", "วัน"]
+
+
+@pytest.mark.parametrize(("language", "text"), [("hi", "सवेतन छुट्टियाँ"), ("th", "พนักงาน ลา")])
+def test_the_terms_of_hindi_and_thai_have_the_rarity_of_their_field(
+    language: str, text: str, index: LexicalIndex
+) -> None:
+    unknown = index.idf("nowhere", language)
+    for term in index.content_terms(text, language):
+        assert 0 < index.idf(term, language) < unknown
+
+
+def test_stop_words_are_spelt_as_they_are_looked_up() -> None:
+    assert {word for word in STOP_WORDS if prepared(word, "en").strip() != word} == set()
+    assert prepared(" ".join(sorted(STOP_WORDS)), "en", content=True).split() == []
+
+
+@pytest.mark.parametrize("text", ["", "Plain English, 12.5 %.", "Kündigung für Ärzte – geprüft"])
+def test_text_that_tantivy_can_break_is_left_as_it_is(text: str) -> None:
+    assert prepared(text, "en") is text
+
+
+@given(st.text(st.sampled_from("aé ทีำ่\u0e4d\u0e32เด्ाँ़。休\u200b\u0308 12"), max_size=40))
+def test_what_is_ready_stays_as_it_is(text: str) -> None:
+    ready = prepared(text, "th")
+    assert prepared(ready, "th").split() == ready.split()
 
 
 def test_a_folder_that_holds_something_else_is_an_error(tmp_path: Path) -> None:
