@@ -5,6 +5,7 @@ its own stemmer; so a German question finds German inflections without a guess a
 Title, file name and headings count as part of the text, and once more in a field of their own: a
 chunk of a quarterly report that doesn't say whose it is must be found by the company's name. Only
 the query's words that carry meaning are searched (BENCHMARKS.md has what each of these brought).
+Hindi, Thai and other writing without spaces is broken into words before Tantivy sees it.
 Knows chunk ids, collections and text; knows nothing of vectors.
 """
 
@@ -16,11 +17,13 @@ from pathlib import Path
 from typing import Self
 
 import tantivy
+from icu4py import icu_version
 
 from rag.errors import SearchIndexError
+from rag.search.words import HINDI, THAI, prepared
 from rag.types import Access, IndexRow
 
-SCHEMA_VERSION = "2"
+SCHEMA_VERSION = f"3, ICU {icu_version}"  # another ICU may break words in other places
 STEMMERS = {
     "en": "english",
     "de": "german",
@@ -30,7 +33,9 @@ STEMMERS = {
     "es": "spanish",
 }
 OTHER = "other"  # languages without a stemmer
-FIELDS = (*STEMMERS, OTHER)
+FIELDS = (*STEMMERS, HINDI, THAI, OTHER)
+WORD = r"[\p{L}\p{N}\p{M}]+"  # Tantivy's own tokenizer ends a word at a vowel sign or an accent
+MAX_WORD_BYTES = 60  # three times that where a letter may take three
 HEADING_WEIGHT = 0.5  # of title, file name and headings against the text
 WRITER_HEAP = 64 * 1024**2
 # Tantivy's English list lacks the words that questions are made of; its other lists have them.
@@ -91,8 +96,9 @@ class LexicalIndex:
             document.add_unsigned("chunk_id", row.chunk_id)
             document.add_unsigned("document_id", row.document_id)
             document.add_text("collection", row.collection)
-            document.add_text(f"text_{language}", f"{heading}\n{row.text}")
-            document.add_text(f"heading_{language}", heading)
+            about, text = prepared(heading, language), prepared(row.text, language)
+            document.add_text(f"text_{language}", f"{about}\n{text}")
+            document.add_text(f"heading_{language}", about)
             writer.add_document(document)
 
     def delete_document(self, document_id: int) -> None:
@@ -135,7 +141,8 @@ class LexicalIndex:
 
     def content_terms(self, text: str, language: str) -> list[str]:
         """The stems of the words of `text` that carry meaning, in order, with repeats."""
-        return list(self._content[_field(language)].analyze(text))
+        field = _field(language)
+        return list(self._content[field].analyze(prepared(text, field, content=True)))
 
     def idf(self, term: str, language: str) -> float:
         """Inverse document frequency of a stem, Robertson and Sparck Jones; > 0."""
@@ -162,7 +169,9 @@ class LexicalIndex:
         schema = self._index.schema
         queries = []
         for language in FIELDS:
-            words = self._content[language].analyze(query) or self._all[language].analyze(query)
+            words = self.content_terms(query, language) or self._all[language].analyze(
+                prepared(query, language)
+            )
             for word in list(dict.fromkeys(words))[:MAX_QUERY_WORDS]:
                 text = tantivy.Query.term_query(schema, f"text_{language}", word)
                 heading = tantivy.Query.term_query(schema, f"heading_{language}", word)
@@ -192,13 +201,15 @@ def _schema() -> tantivy.Schema:
 
 
 def _field(language: str) -> str:
-    return language if language in STEMMERS else OTHER
+    return language if language in FIELDS else OTHER
 
 
 def _analyzer(language: str, *, content: bool = False) -> tantivy.TextAnalyzer:
     """Words to stems; with `content` only those that carry meaning."""
-    builder = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple())
-    builder = builder.filter(tantivy.Filter.remove_long(60)).filter(tantivy.Filter.lowercase())
+    builder = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.regex(WORD))
+    most = MAX_WORD_BYTES if language in STEMMERS else 3 * MAX_WORD_BYTES
+    builder = builder.filter(tantivy.Filter.remove_long(most))
+    builder = builder.filter(tantivy.Filter.lowercase())
     if content:
         if language in STEMMERS:
             builder = builder.filter(tantivy.Filter.stopword(STEMMERS[language]))
