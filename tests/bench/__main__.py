@@ -20,6 +20,7 @@ NAMES = (
     "parse",
     "support",
     "guarding",
+    "languages",
 )
 
 
