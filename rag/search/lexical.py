@@ -1,7 +1,7 @@
 """The lexical index: Tantivy's BM25 over words, one field for each stemmer.
 
 A chunk goes into the fields of its document's language, a query is put to all of them, each with
-its own stemmer; so a German question finds German inflections without a guess at its language.
+its own stemmer; so a German question finds German inflections, and names in English documents too.
 Title, file name and headings count as part of the text, and once more in a field of their own: a
 chunk of a quarterly report that doesn't say whose it is must be found by the company's name. Only
 the query's words that carry meaning are searched (BENCHMARKS.md has what each of these brought).
@@ -21,6 +21,7 @@ from icu4py import icu_version
 
 from rag.errors import SearchIndexError
 from rag.search.words import HINDI, THAI, prepared
+from rag.text import question_language
 from rag.types import Access, IndexRow
 
 SCHEMA_VERSION = f"3, ICU {icu_version}"  # another ICU may break words in other places
@@ -37,6 +38,9 @@ FIELDS = (*STEMMERS, HINDI, THAI, OTHER)
 WORD = r"[\p{L}\p{N}\p{M}]+"  # Tantivy's own tokenizer ends a word at a vowel sign or an accent
 MAX_WORD_BYTES = 60  # three times that where a letter may take three
 HEADING_WEIGHT = 0.5  # of title, file name and headings against the text
+# Of the other languages' fields: a word is rare there because it is foreign, not because it says
+# much. Anything from 0.5 to 0.9 helps where documents are in several languages.
+FOREIGN_WEIGHT = 0.7
 WRITER_HEAP = 64 * 1024**2
 # Tantivy's English list lacks the words that questions are made of; its other lists have them.
 QUESTION_WORDS = (  # noqa: SIM905  a list of one word a line is no easier to read
@@ -167,16 +171,26 @@ class LexicalIndex:
 
     def _word_queries(self, query: str) -> list[tuple[tantivy.Occur, tantivy.Query]]:
         schema = self._index.schema
+        asked_in = question_language(query, fallback="")
         queries = []
         for language in FIELDS:
-            words = self.content_terms(query, language) or self._all[language].analyze(
-                prepared(query, language)
-            )
-            for word in list(dict.fromkeys(words))[:MAX_QUERY_WORDS]:
+            own = not asked_in or language == _field(asked_in)
+            weight = 1.0 if own else FOREIGN_WEIGHT
+            for word in self._query_words(query, language):
                 text = tantivy.Query.term_query(schema, f"text_{language}", word)
                 heading = tantivy.Query.term_query(schema, f"heading_{language}", word)
-                queries += [text, tantivy.Query.boost_query(heading, HEADING_WEIGHT)]
+                queries += [
+                    tantivy.Query.boost_query(text, weight),
+                    tantivy.Query.boost_query(heading, weight * HEADING_WEIGHT),
+                ]
         return [(tantivy.Occur.Should, word) for word in queries]
+
+    def _query_words(self, query: str, language: str) -> list[str]:
+        """Those that carry meaning; all of them where none does."""
+        words = self.content_terms(query, language) or self._all[language].analyze(
+            prepared(query, language)
+        )
+        return list(dict.fromkeys(words))[:MAX_QUERY_WORDS]
 
 
 def _bring(file: Path, target: Path, *, link: bool) -> None:

@@ -111,6 +111,18 @@ def test_words_are_found_in_writing_without_spaces_and_with_vowel_signs(
     assert best(index, query)[0] == expected
 
 
+def test_a_word_is_not_worth_more_for_being_foreign_where_it_stands(tmp_path: Path) -> None:
+    index = LexicalIndex(tmp_path)
+    index.append([row(1, "en", "The Aldermoor bonus of branch 7")])
+    index.append([row(2, "en", "The Aldermoor bonus is paid in March, with the salary.")])
+    index.append([row(3, "de", "Der Aldermoor Bonus wird im März gezahlt.")])
+    index.append(row(10 + n, "en", f"The menu of day {n}.") for n in range(5))
+    index.append(row(20 + n, "de", f"Die Kantine am {n}. Mai") for n in range(9))
+    index.commit()
+    assert best(index, "When does the Aldermoor bonus come?") == [1, 3, 2]
+    assert best(index, "Wann kommt der Aldermoor Bonus?")[0] == 3
+
+
 def test_digits_of_any_script_are_the_same_number(index: LexicalIndex) -> None:
     assert set(best(index, "2024")) == set(best(index, "२०२४")) == {4, 5, 11}
 
