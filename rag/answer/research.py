@@ -45,7 +45,7 @@ TEMPLATE_TOKENS = 400  # of the chat template: its own words about tools, its da
 MESSAGE_TOKENS = 16  # of the template around each message
 RESULT_SHARE = 0.3  # of the window that one result may have
 MAX_REPEATED_CHARS = 300  # of a call that could not be read, as the model is shown it again
-REMOVED = "This result was removed to make room."
+REMOVED = "This result was removed to make room. Its passages are kept for the answer."
 WITHHELD = "The result is withheld by policy."
 ONE_CALL = "Only the first of these calls was carried out: make one at a time."
 # A server hands on as text, or as nothing at all, what it cannot read as a call.
