@@ -9,7 +9,13 @@ from typing import Any
 
 import sentencex
 
-_WORD = re.compile(r"\w+(?:[-'’.,]\w+)*")
+# Marks that belong to the letter before them and are no letters to `re`: accents, and the vowel
+# signs of Hindi and Thai.
+MARKS = (
+    "\u0300-\u036f\u0900-\u0903\u093a-\u093c\u093e-\u094f\u0951-\u0957\u0962\u0963"
+    "\u0e31\u0e34-\u0e3a\u0e47-\u0e4e"
+)
+_WORD = re.compile(rf"[\w{MARKS}]+(?:[-'’.,][\w{MARKS}]+)*")
 LANGUAGES = ("en", "de", "fr", "it", "pt", "hi", "es", "th")  # those of the model behind the engine
 _LATIN = ("en", "de", "fr", "it", "pt", "es")
 _LETTER = re.compile(r"[^\W\d_]")

@@ -11,6 +11,7 @@ from itertools import zip_longest
 from typing import Literal
 
 from rag.answer.quantities import Number, agree, apart, digits_folded, fold, is_said, numbers
+from rag.text import MARKS
 
 Kind = Literal["number", "date", "code", "address", "name"]
 PartialDate = tuple[int, int, int]  # year, month, day; 0 where it is not said
@@ -51,7 +52,7 @@ _NO_CODE = re.compile(  # 12th, 30-day, 5kg, mid-2023, 3-year-old
     r"\d[\d.,]*(?:st|nd|rd|th|er|º|ª|%|[^\W\d_]{1,8})?|\d[\d.,]*(?:-[^\W\d_A-Z]+)+"
     r"|[^\W\d_A-Z]{2,}-\d[\d.,]*|\d{2,4}s"
 )
-_TOKEN = re.compile(r"[^\W\d_](?:[\w'’]*[^\W_])?(?:-[^\W_]+)*")
+_TOKEN = re.compile(rf"[^\W\d_](?:[\w{MARKS}'’]*(?:[^\W_]|[{MARKS}]))?(?:-[^\W_]+)*")
 _OPENING = re.compile(r"(?:^|[.!?¿¡:;•|\n\"“„«(>*_]|[-–—•]\s)\s*$")
 _POSSESSIVE = re.compile(r"['’](?:s|S)?$")
 NOUNS_CAPITALISED = frozenset({"de"})

@@ -23,7 +23,7 @@ from rag.answer.passages import Passage
 from rag.answer.windows import Reading
 from rag.search.embed import Embedder
 from rag.search.lexical import LexicalIndex
-from rag.text import detect_language
+from rag.text import question_language
 from rag.types import Vectors
 
 EMBEDDED = 3  # units of a passage whose vectors are worth their milliseconds, for one claim
@@ -88,7 +88,7 @@ class SupportChecker:
     def look(self, claim: Claim, cited: Sequence[Passage]) -> tuple[Said, list[Seen]]:
         """Compare a claim with each of the passages that it cites, in their order."""
         text = " ".join(_MARKDOWN.sub(" ", claim.text).split())
-        language = detect_language(text)
+        language = question_language(text, fallback=cited[0].language if cited else "en")
         readings = [self._reading(passage) for passage in cited]
         overlaps = [Overlap.of(text, reading, self._words) for reading in readings]
         vector = self._embed(text, language, readings, overlaps)
