@@ -1,4 +1,4 @@
-"""Secrets that an installation makes for itself, each kept in a file that only its owner can read."""
+"""Secrets that an installation makes for itself, in files that only their owner can read."""
 
 import os
 import secrets
