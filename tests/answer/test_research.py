@@ -205,6 +205,7 @@ def test_no_chunk_is_gathered_twice_and_the_best_come_first(
     assert [hit.rank for hit in hits] == list(range(1, len(hits) + 1))
     assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
     for hit in hits:
+        assert 0 < hit.score <= 1
         assert hit.chunk in hit.members
         assert hit.text == firm.store.text(
             DOCS, hit.chunk.document_id, hit.char_start, hit.char_end
@@ -262,6 +263,28 @@ def test_a_document_is_read_from_its_beginning_and_part_by_part(
     everything = text_of(done.gathered.hits)
     for n in (1, 20, 40):
         assert f"Step {n} of the pump's maintenance" in everything
+
+
+def test_numbers_go_on_from_result_to_result_and_stay(firm: Appliance, fake: FakeVLLM) -> None:
+    script(fake, search("stolen laptop"), search("price of mercury in water"), opened("fees"))
+    done = gather(parts_of(firm, fake))
+    assert done.steps[2].detail == "fees"
+    told_numbers = re.findall(r"\[document (\d+), part \d+\] (\S+)", told(fake.received[-1].body))
+    by_title = {title: number for number, title in told_numbers}
+    assert len(set(told_numbers)) == len(by_title), "one number for each document"
+    assert set(by_title.values()) == {str(n + 1) for n in range(len(by_title))}
+
+
+def test_what_was_opened_comes_after_the_passage_that_led_to_it(
+    firm: Appliance, fake: FakeVLLM
+) -> None:
+    script(fake, search("step 7 of the pump's maintenance"), opened("pump-manual", part=2))
+    hits = gather(parts_of(firm, fake)).gathered.hits
+    best, *others = [hit for hit in hits if hit.chunk.title == "pump-manual"]
+    opened_ones = [hit for hit in others if hit.dense == hit.lexical == 0]
+    assert best.dense > 0
+    assert opened_ones
+    assert all(hit.score < best.score for hit in opened_ones)
 
 
 def test_a_document_is_read_from_a_page_on(firm: Appliance, fake: FakeVLLM) -> None:
