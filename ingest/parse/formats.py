@@ -14,7 +14,7 @@ from ingest.parse.archives import damaged
 from ingest.parse.decode import decode_sample
 from rag.errors import ParseError
 
-PARSER_VERSION = "3"  # part of every fingerprint: raise it, and all files are read anew
+PARSER_VERSION = "4"  # part of every fingerprint: raise it, and all files are read anew
 
 _SAMPLE_BYTES = 64 * 1024
 _JSON_SNIFF_BYTES = 8 * 1024**2

@@ -13,6 +13,7 @@ import pypdfium2.raw as pdfium
 from PIL import Image, UnidentifiedImageError
 from pypdfium2 import PdfDocument, PdfiumError, PdfPage
 
+from ingest.hidden import hidden_words
 from ingest.parse import ocr
 from ingest.parse.clean import one_line
 from ingest.parse.layout import Block, note_hyphenated
@@ -50,6 +51,7 @@ class _Reading:
     ocr_pages: list[int] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     hyphenated: set[str] = field(default_factory=set)
+    hidden: dict[int, int] = field(default_factory=dict)  # by page number: words that nobody sees
 
 
 def parse_pdf(path: Path, *, ocr_languages: str = "auto") -> Parsed:
@@ -63,6 +65,9 @@ def parse_pdf(path: Path, *, ocr_languages: str = "auto") -> Parsed:
         reading = _Reading()
         for number in range(1, min(len(document), _MAX_PAGES) + 1):
             _read_page(document, number, reading)
+        if reading.hidden:
+            where = f" of {_page_list(list(reading.hidden))}"
+            reading.warnings.append(hidden_words(sum(reading.hidden.values()), where))
         _read_scans(document, reading, ocr_languages)
         attachments = _attachments(document, reading.warnings)
         if not any(page.blocks for page in reading.pages) and not attachments:
@@ -112,6 +117,8 @@ def _read_page(document: PdfDocument, number: int, reading: _Reading) -> None:
             text = read_words(page, textpage)
         finally:
             textpage.close()
+        if text.n_hidden:
+            reading.hidden[number] = text.n_hidden
         n_words = sum(map(len, text.turns.values()))
         garbled = text.n_garbage > _GARBAGE * text.n_chars
         if (n_words <= _SCAN_MAX_WORDS or garbled) and _is_picture(page, n_words, garbled):

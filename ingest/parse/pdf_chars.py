@@ -16,6 +16,7 @@ import pypdfium2.raw as pdfium
 from pypdfium2 import PdfPage, PdfTextPage
 
 from ingest.parse.clean import one_line
+from ingest.parse.pdf_hidden import Sight, unseen
 
 HYPHEN_MARK = "\x02"  # PDFium's own sign for a hyphen that ends a line
 _TOKEN = re.compile(rf"[^\s{HYPHEN_MARK}]+{HYPHEN_MARK}?")
@@ -54,6 +55,7 @@ class PageText(NamedTuple):
     turns: dict[int, list[Word]]
     n_chars: int
     n_garbage: int  # characters without a meaning: no Unicode mapping, private use, control
+    n_hidden: int = 0  # words left out because nobody sees them on the page
 
 
 class Style(NamedTuple):
@@ -62,6 +64,7 @@ class Style(NamedTuple):
     size: float
     bold: bool
     turn: int
+    doubt: str  # why it may not be seen, see `pdf_hidden`
 
 
 def _letters() -> dict[int, str | None]:
@@ -86,7 +89,7 @@ def clean_word(text: str) -> str:
 
 
 def read_words(page: PdfPage, textpage: PdfTextPage) -> PageText:
-    """All visible words of a page; what lies outside the page's crop box is left out."""
+    """All visible words of a page; what lies off its crop box, or cannot be seen, is left out."""
     raw = textpage.raw
     n_chars = min(max(pdfium.FPDFText_CountChars(raw), 0), _MAX_CHARS)
     get = pdfium.FPDFText_GetUnicode
@@ -100,6 +103,8 @@ def read_words(page: PdfPage, textpage: PdfTextPage) -> PageText:
         lambda m: m[0][::-1] if rect_at(m.start()) == rect_at(m.start() + 1) else m[0], text
     )
     turns: dict[int, list[Word]] = {}
+    doubts: list[tuple[str, Rect]] = []
+    doubtful: list[tuple[int, int]] = []  # turn and place of each of them
     for match in _TOKEN.finditer(text):
         for start, end, rect in _pieces(rect_at, match.start(), match.end()):
             word_text = clean_word(text[start:end].rstrip(HYPHEN_MARK))
@@ -108,12 +113,28 @@ def read_words(page: PdfPage, textpage: PdfTextPage) -> PageText:
             box = place.box(rect) if word_text else None
             if box is None:
                 continue
-            size, bold, turn = style_at(start)
+            size, bold, turn, doubt = style_at(start)
             turn = (turn + place.rotation) % 4
+            if doubt:
+                doubts.append((doubt, box))
+                doubtful.append((turn, len(turns.get(turn, ()))))
             word = Word(word_text, *to_frame(box, turn, place.width, place.height), size, bold)
             turns.setdefault(turn, []).append(word)
     n_garbage = sum(1 for c in text if c in "\x00\ufffd" or "\ue000" <= c <= "\uf8ff")
-    return PageText(place.width, place.height, turns, n_chars, n_garbage)
+    n_hidden = 0
+    if doubts:
+        hidden = unseen(page, doubts, place.width, place.height)
+        n_hidden = _drop(turns, [at for at, drop in zip(doubtful, hidden, strict=True) if drop])
+    return PageText(place.width, place.height, turns, n_chars, n_garbage, n_hidden)
+
+
+def _drop(turns: dict[int, list[Word]], places: list[tuple[int, int]]) -> int:
+    """Take out the words at these places; returns how many they are."""
+    for turn, at in reversed(places):
+        del turns[turn][at]
+        if not turns[turn]:
+            del turns[turn]
+    return len(places)
 
 
 class PageTransform(NamedTuple):
@@ -236,6 +257,7 @@ def _style_reader(raw: object) -> Callable[[int], Style]:
     styles: dict[int | None, Style] = {}
     weights: dict[int | None, bool] = {}
     matrix = pdfium.FS_MATRIX()
+    sight = Sight()
     get_object, cast, void = pdfium.FPDFText_GetTextObject, ctypes.cast, ctypes.c_void_p
 
     def is_bold(thing: object) -> bool:
@@ -255,7 +277,8 @@ def _style_reader(raw: object) -> Callable[[int], Style]:
             # User space counts anticlockwise, the displayed page clockwise.
             turn = round(math.atan2(-matrix.b, matrix.a) / (math.pi / 2)) % 4
             size = round(abs(pdfium.FPDFText_GetFontSize(raw, index)) * scale, 1)
-            style = Style(size, bool(address) and is_bold(thing), turn)
+            doubt = sight.doubt(thing, size) if address else ""
+            style = Style(size, bool(address) and is_bold(thing), turn, doubt)
             styles[address] = style
         return style
 

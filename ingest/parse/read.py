@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from ingest.hidden import counting
 from ingest.parse.formats import MEDIA_TYPES, Format, detect, mismatch
 from ingest.parse.model import Job, Parsed
 from rag.errors import ParseError
@@ -24,7 +25,8 @@ def read_document(job: Job) -> Parsed:
     check_readable(path)
     found = detect(path, job.name)
     try:
-        parsed = _parse(found, path, job)
+        with counting() as tally:
+            parsed = _parse(found, path, job)
     except RecursionError:
         raise ParseError(
             "too_deep",
@@ -38,7 +40,7 @@ def read_document(job: Job) -> Parsed:
             hint="If it consists of pictures, export it as PDF: there, text in pictures is read.",
         )
     warning = mismatch(found, job.name)
-    warnings = [*([warning] if warning else []), *parsed.warnings]
+    warnings = [*([warning] if warning else []), *parsed.warnings, *tally.warnings()]
     media_type = parsed.media_type or MEDIA_TYPES[found]
     return msgspec.structs.replace(parsed, media_type=media_type, warnings=warnings)
 
