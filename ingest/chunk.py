@@ -6,19 +6,23 @@ loses by being cut out — document, headings, table header — goes in front of
 embedded and into fields of their own where it is indexed.
 """
 
+import functools
+import hashlib
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from ingest.assemble import Assembled, Block, assemble
+from ingest.injection import suspicion
 from ingest.parse.model import Parsed
 from rag.layout import block_boxes
 from rag.search.embed import Embedder
+from rag.store import Suspicion
 from rag.text import sentence_spans
 from rag.types import Box, Chunk, Page
 
-CHUNKER_VERSION = "2"
+CHUNKER_VERSION = "3"
 TARGET_TOKENS = 180  # of a chunk's own text; the model's window has 256 and the context needs some
 CONTEXT_TOKENS = 60  # at most, for title, headings and table header
 MIN_TOKENS = 8  # a shorter rest joins its neighbour
@@ -35,6 +39,7 @@ class Prepared:
     pages: list[Page]
     chunks: list[Chunk]
     embed_texts: list[str]
+    suspicions: tuple[Suspicion, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +60,36 @@ def prepare(parsed: Parsed, *, name: str, embedder: Embedder) -> Prepared:
     document = assemble(parsed, name=name)
     chunks = list(_chunks(document, embedder))
     texts = embed_texts(document, chunks, name, embedder)
-    return Prepared(document.title, document.language, document.text, document.pages, chunks, texts)
+    return Prepared(
+        title=document.title,
+        language=document.language,
+        text=document.text,
+        pages=document.pages,
+        chunks=chunks,
+        embed_texts=texts,
+        suspicions=tuple(_suspicions(document, chunks)),
+    )
+
+
+def _suspicions(document: Assembled, chunks: list[Chunk]) -> Iterator[Suspicion]:
+    """The chunks that must not reach a model unseen, for what is in them or over them."""
+    above = functools.cache(suspicion)  # titles, headings and table headers come again and again
+    end = 0
+    for chunk in chunks:
+        names = [name for name in (document.title, *chunk.heading_path) if above(name)]
+        header = document.text[chunk.header_start : chunk.header_end]
+        found = [*map(above, names), above(header), suspicion(chunk.text)]
+        if worst := max(filter(None, found), default=None):
+            judged = "\0".join([*names, header, chunk.text])
+            yield Suspicion(
+                ordinal=chunk.ordinal,
+                reason=worst.reason,
+                score=worst.score,
+                text_sha256=hashlib.sha256(judged.encode()).hexdigest(),
+                char_start=min(end, chunk.char_start) if names else chunk.char_start,
+                char_end=chunk.char_end,
+            )
+        end = chunk.char_end
 
 
 def embed_texts(

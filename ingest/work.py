@@ -10,6 +10,7 @@ from ingest.chunk import Prepared
 from ingest.parse.model import Attachment, Parsed
 from ingest.plan import Recipe, Task, lacking
 from rag.errors import ParseError
+from rag.store import ScreenedDocument
 from rag.types import NewDocument, SourceFile, Vectors
 
 MAX_DEPTH = 3  # of mails attached to mails
@@ -60,7 +61,7 @@ class Part:
     def document(self) -> NewDocument:
         """What is stored. Only for a settled part that has not failed."""
         assert self.parsed is not None and self.prepared is not None and self.vectors is not None
-        return NewDocument(
+        return ScreenedDocument(
             source_uri=self.uri,
             title=self.prepared.title,
             media_type=self.parsed.media_type,
@@ -74,6 +75,7 @@ class Part:
             content_sha256=self.content_sha256,
             size_bytes=self.size_bytes,
             parent_uri=None if self.parent is None else self.parent.uri,
+            suspicions=self.prepared.suspicions,
         )
 
 
