@@ -5,18 +5,24 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager
 from types import TracebackType
 
+from rag.answer.engine import Engine
 from rag.answer.events import Event
 from rag.answer.guard import Guard
+from rag.answer.options import Options
 from rag.answer.pipeline import answer
+from rag.answer.writer import Writer
 from rag.errors import ConfigError
 from rag.search.embed import load_embedder
 from rag.search.indexes import open_indexes
 from rag.search.retrieve import Retriever, SearchResult
+from rag.secret import kept_secret
 from rag.settings import Settings
 from rag.store import Store
 from rag.types import Access
 
 logger = logging.getLogger(__name__)
+
+PROMPT_SECRET = "prompt.secret"  # noqa: S105  a file's name: keys of passages come from it
 
 
 class Appliance(AbstractContextManager["Appliance"]):
@@ -29,6 +35,8 @@ class Appliance(AbstractContextManager["Appliance"]):
         """
         self.settings = settings
         self.guard = _guard(settings, say)
+        self.engine = _engine(settings)
+        self.writer = _writer(self.engine, settings)
         self.store = Store.open(settings.url, data_dir=settings.data_dir)
         self.embedder = load_embedder(settings)
         self.indexes = open_indexes(
@@ -40,9 +48,11 @@ class Appliance(AbstractContextManager["Appliance"]):
         """The `k` best passages that `access` allows. Blocks for some ten milliseconds."""
         return self.retriever.retrieve(query, access, k)
 
-    def answer(self, question: str, access: Access, *, request_id: str) -> AsyncIterator[Event]:
+    def answer(
+        self, question: str, access: Access, *, request_id: str, options: Options | None = None
+    ) -> AsyncIterator[Event]:
         """The events of an answer; see `rag.answer.events`."""
-        return answer(question, access, self, request_id=request_id)
+        return answer(question, access, self, request_id=request_id, options=options or Options())
 
     def close(self) -> None:
         """Release indexes and database."""
@@ -74,3 +84,24 @@ def _guard(settings: Settings, say: Callable[[str], None]) -> Guard | None:
             hint="Set CITADEL_GUARD_URL, or CITADEL_ALLOW_UNGUARDED=true to do without one.",
         )
     return None
+
+
+def _engine(settings: Settings) -> Engine | None:
+    """The engine that the settings name; nothing is asked of it yet.
+
+    Raises:
+        ConfigError: its address is none.
+    """
+    if settings.engine_url is None:
+        return None
+    from rag.answer.openai_engine import OpenAIEngine
+
+    return OpenAIEngine(settings)
+
+
+def _writer(engine: Engine | None, settings: Settings) -> Writer | None:
+    """What writes answers with the engine, with the secret of this installation."""
+    if engine is None:
+        return None
+    secret = kept_secret(settings.data_dir / PROMPT_SECRET).encode()
+    return Writer(engine, settings, secret)

@@ -23,13 +23,14 @@ from rag.types import Access, Hit
 __all__ = ["DEPTHS", "RETRIEVED_FOR", "Context", "Passage", "pack", "passage_budget"]
 
 DEPTHS = {"quick": 8192, "standard": 32768, "exhaustive": 2**31}  # tokens of prompt and answer
-RETRIEVED_FOR = {"quick": 20, "standard": 60, "exhaustive": 200}  # hits
+RETRIEVED_FOR = {"quick": 100, "standard": 200, "exhaustive": 200}  # hits: neighbours merge
 TEMPLATE_TOKENS = 128  # of the chat template around two messages, its date, and all joints
 HITS_SHARE = 0.6  # of the room that hits fill before any of them is widened
 SECTION_SHARE = 0.2  # of the room: a longer section is taken around its hit only
 WHOLE_SHARE = 0.25  # of the room: a longer document is never taken as a whole
 GOOD = 0.6  # of the best hit's score: two such hits make a document worth reading as a whole
 MIN_COPY_WORDS = 20  # fewer in a row occur anywhere and end no section
+MIN_PART_TOKENS = 48  # a heading line and a sentence; less room is not worth a look
 MARGIN_TOKENS = 16
 KEY_CHARS = 4
 _ALPHABET = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -110,6 +111,12 @@ class _Selection:
     def repeats(self, document: OpenDocument, i: int) -> bool:
         """Whether another chunk that is in says the same, word for word."""
         return i not in self.chosen(document) and document.shingles(i) <= self._seen
+
+    def shows(self, seed: _Seed) -> bool:
+        """Whether what a hit says is in."""
+        document, best = seed.document, seed.best
+        is_in = best in self.chosen(document) or self.has_part(document, best)
+        return is_in or self.repeats(document, best)
 
     def score(self, seed: _Seed) -> None:
         """Note a hit's score."""
@@ -229,7 +236,9 @@ def _select(selection: _Selection, seeds: Sequence[_Seed]) -> int:
         _widen_to_document(selection, document)
     n_left_out = 0
     for seed in seeds:
-        if not _take_hit(selection, seed):
+        if selection.left < MIN_PART_TOKENS:
+            n_left_out += not selection.shows(seed)
+        elif not _take_hit(selection, seed):
             n_left_out += not _take_part(selection, seed)
     return n_left_out
 
@@ -252,7 +261,8 @@ def _take_part(selection: _Selection, seed: _Seed) -> bool:
     if selection.has_part(seed.document, seed.best):
         return True
     for part in seed.document.leading_parts(seed.best):
-        if selection.add_part(seed.document, part):
+        fits = seed.document.cost(part) <= selection.left
+        if fits and selection.add_part(seed.document, part):
             selection.score(seed)
             return True
     return False

@@ -62,6 +62,7 @@ class OpenDocument:
         self._mark = mark
         self._n_tokens: dict[int, int] = {}
         self._joined: dict[int, bool] = {}
+        self._costs: dict[Span, int] = {}
 
     @cached_property
     def fingerprint(self) -> int:
@@ -153,6 +154,11 @@ class OpenDocument:
 
     def cost(self, span: Span) -> int:
         """Tokens of a passage as rendered."""
+        if span not in self._costs:
+            self._costs[span] = self._cost(span)
+        return self._costs[span]
+
+    def _cost(self, span: Span) -> int:
         members = range(span.first, span.last + 1)
         if span.char_end < self._chunk(span.last).char_end:
             own = self._measure(self.text[span.char_start : span.char_end])

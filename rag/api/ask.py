@@ -8,7 +8,9 @@ from anyio import to_thread
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import JSONResponse, Response
 
+from rag.answer.conversation import Turn
 from rag.answer.events import Event
+from rag.answer.options import Options
 from rag.answer.pipeline import collect
 from rag.api import models
 from rag.api.auth import Caller, access_of
@@ -43,20 +45,27 @@ def search(appliance: Loaded, caller: Recognised, body: models.SearchRequest) ->
 @router.post(
     "/v1/query",
     response_model=models.Answer,
-    responses=documented(400, 404, 413)
+    responses=documented(400, 404, 413, 429)
     | {200: {"content": {"text/event-stream": {"schema": {"type": "string"}, "example": EVENTS}}}},
 )
 async def query(
     request: Request, appliance: Loaded, caller: Recognised, body: models.QueryRequest
 ) -> Response:
-    """The answer to a question: sentences quoted from your documents, each with its citation.
+    """The answer to a question: sentences with the passages of your documents that they rest on.
 
-    With `"stream": true` it arrives as server-sent events: `searched`, any number of `sentence`,
-    then `final` with the whole answer, or `error` with a problem. A caller that leaves ends it.
+    With `"stream": true` it arrives as server-sent events: any number of `step` (of a research),
+    `searched`, any number of `notice` and `sentence`, then `final` with the whole answer, or
+    `error` with a problem. A caller that leaves ends it.
     """
     access = await to_thread.run_sync(access_of, caller, appliance.store, body.collection)
     request_id = request.state.request_id
-    answer = appliance.answer(body.question, access, request_id=request_id)
+    options = Options(
+        depth=body.depth,
+        history=[Turn(turn.question, turn.answer) for turn in body.history],
+        rewrite=body.rewrite,
+        research=body.research,
+    )
+    answer = appliance.answer(body.question, access, request_id=request_id, options=options)
     events = cast(AsyncGenerator[Event, None], answer)  # it can be closed before its end
     if body.stream:
         first = await while_connected(request.receive, anext(events))

@@ -2,6 +2,7 @@
 
 import asyncio
 import uuid
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -11,7 +12,19 @@ from rag.errors import NotFound
 from rag.types import Access
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from rag.answer.events import Event, Final
     from rag.store import Store
+
+
+class DepthName(StrEnum):
+    """As `rag.answer.events.Depth`."""
+
+    quick = "quick"
+    standard = "standard"
+    exhaustive = "exhaustive"
+
 
 Collections = Annotated[
     list[str] | None,
@@ -44,13 +57,19 @@ def ask(
     ctx: typer.Context,
     question: Annotated[str, typer.Argument(help="A question, in words.")],
     collections: Collections = None,
+    depth: Annotated[
+        DepthName | None, typer.Option(help="How much the engine reads: 8k, 32k, or all it can.")
+    ] = None,
+    research: Annotated[
+        bool, typer.Option("--research", help="Let the engine search by itself first; slower.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Answer a question with quotes from the documents.
+    """Answer a question from the documents: with an engine in its words, else in quotes.
 
     Where they don't answer it, this is said, with what was searched; the exit code is 0 then too.
     """
-    from rag.answer.pipeline import collect
+    from rag.answer.options import Options
     from rag.appliance import Appliance
     from rag.cli.show import format_answer
     from rag.wire import final_json
@@ -59,9 +78,25 @@ def ask(
     with Appliance(frame.settings(), say) as appliance:
         _say_if_empty(appliance.store)
         access = access_to(appliance.store, collections)
-        events = appliance.answer(question, access, request_id=uuid.uuid4().hex)
-        final = asyncio.run(collect(events))
+        options = Options(depth=depth.value if depth else None, research=research)
+        events = appliance.answer(question, access, request_id=uuid.uuid4().hex, options=options)
+        final = asyncio.run(_told(events))
     print_json(final_json(final)) if as_json else typer.echo(format_answer(final))
+
+
+async def _told(events: "AsyncIterator[Event]") -> "Final":
+    """The final event; the steps before it are told as they happen."""
+    from rag.answer.events import Step
+    from rag.answer.pipeline import collect
+    from rag.cli.show import format_step
+
+    async def telling() -> "AsyncIterator[Event]":
+        async for event in events:
+            if isinstance(event, Step):
+                say(format_step(event))
+            yield event
+
+    return await collect(telling())
 
 
 def _say_if_empty(store: "Store") -> None:

@@ -1,0 +1,81 @@
+"""A question on its way: what it depends on, and what has come of it so far."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from rag.answer.draft import Draft
+from rag.answer.engine import Engine
+from rag.answer.events import Depth, Notice, Step
+from rag.answer.extract import Candidate
+from rag.answer.guard import Guard, Verdict
+from rag.answer.options import Options
+from rag.answer.writer import Writer
+from rag.search.embed import Embedder
+from rag.search.indexes import Indexes
+from rag.search.retrieve import Retriever
+from rag.settings import Settings
+from rag.store import Store
+from rag.text import question_language
+from rag.types import Access, Hit
+
+Stage = Literal["question", "answer", "tool"]
+
+
+class Parts(Protocol):
+    """What an answer is made with; `rag.appliance.Appliance` has it."""
+
+    settings: Settings
+    store: Store
+    embedder: Embedder
+    indexes: Indexes
+    retriever: Retriever
+    guard: Guard | None
+    engine: Engine | None
+    writer: Writer | None
+
+
+@dataclass(slots=True)
+class Found:
+    """What the search found, and how well it answers."""
+
+    query: str
+    hits: Sequence[Hit]
+    scored: Sequence[Candidate]
+    evidence: float
+    researched: bool = False
+
+
+@dataclass(slots=True)
+class Asked:
+    """A question with all that its answer depends on."""
+
+    question: str
+    access: Access
+    parts: Parts
+    options: Options
+    request_id: str
+    draft: Draft = field(default_factory=Draft)
+    steps: list[Step] = field(default_factory=list)
+    stopped: tuple[Stage, Verdict] | None = None  # where and why the guard ended it
+
+    @property
+    def depth(self) -> Depth:
+        """How much the engine reads."""
+        return self.options.depth or self.parts.settings.answer_depth
+
+    @property
+    def rewrites(self) -> bool:
+        """Whether a follow-up is made to stand alone."""
+        chosen = self.options.rewrite
+        return self.parts.settings.answer_rewrite if chosen is None else chosen
+
+    def language(self, query: str) -> str:
+        """The language to answer in: the question's, or that of what it stands for."""
+        return question_language(self.question, fallback=question_language(query))
+
+    def judged(self, verdict: Verdict, stage: Stage) -> Notice | None:
+        """Take note of a verdict; the first one that blocks is the one that counts."""
+        if verdict.action == "block" and self.stopped is None:
+            self.stopped = (stage, verdict)
+        return self.draft.judged(verdict)
