@@ -285,7 +285,7 @@ def test_an_engine_that_breaks_off_leaves_what_was_checked_and_says_so(
 ) -> None:
     engine.answer = citing(f"{LEAVE} {{thirty days}} {LOST} {{end of March}} {NOTICE}")
     engine.fail(fault, after=40)
-    with opened(asked, engine, engine_token_timeout_s=0.3) as written:
+    with opened(asked, engine, engine_token_timeout_s=2.0) as written:
         final = ask(written)
     assert final.answer.startswith(LEAVE)
     assert final.engine == engine.model
