@@ -4,14 +4,16 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager
 from types import TracebackType
+from typing import Literal
 
 from rag.answer.engine import Engine
 from rag.answer.events import Event
-from rag.answer.guard import Guard
+from rag.answer.guard import Counted, Guard
 from rag.answer.options import Options
 from rag.answer.pipeline import answer
 from rag.answer.writer import Writer
 from rag.errors import ConfigError
+from rag.metrics import Metrics
 from rag.search.embed import load_embedder
 from rag.search.indexes import open_indexes
 from rag.search.retrieve import Retriever, SearchResult
@@ -22,6 +24,7 @@ from rag.types import Access
 
 logger = logging.getLogger(__name__)
 
+UNGUARDED = "no guard reads what the engine writes: CITADEL_ALLOW_UNGUARDED is set"
 PROMPT_SECRET = "prompt.secret"  # noqa: S105  a file's name: keys of passages come from it
 
 
@@ -34,7 +37,9 @@ class Appliance(AbstractContextManager["Appliance"]):
         `say` is told of what takes longer or was repaired.
         """
         self.settings = settings
-        self.guard = _guard(settings, say)
+        self.metrics = Metrics()
+        guard = _guard(settings, say)
+        self.guard: Guard | None = guard and Counted(guard, self.metrics.verdict)
         self.engine = _engine(settings)
         self.writer = _writer(self.engine, settings)
         self.store = Store.open(settings.url, data_dir=settings.data_dir)
@@ -43,6 +48,18 @@ class Appliance(AbstractContextManager["Appliance"]):
             self.store, self.embedder.model_id, self.embedder.dim, settings.dense_index, say
         )
         self.retriever = Retriever(self.store, self.indexes, self.embedder, settings.dense_weight)
+
+    @property
+    def answers(self) -> Literal["quotes", "engine"]:
+        """What answers are made of."""
+        return "quotes" if self.engine is None else "engine"
+
+    @property
+    def guarding(self) -> Literal["on", "none", "unguarded"]:
+        """Whether a guard reads along; `unguarded` where an engine writes without one."""
+        if self.guard is not None:
+            return "on"
+        return "none" if self.engine is None else "unguarded"
 
     def search(self, query: str, access: Access, k: int = 10) -> SearchResult:
         """The `k` best passages that `access` allows. Blocks for some ten milliseconds."""
@@ -83,6 +100,9 @@ def _guard(settings: Settings, say: Callable[[str], None]) -> Guard | None:
             "there is an engine and no guard",
             hint="Set CITADEL_GUARD_URL, or CITADEL_ALLOW_UNGUARDED=true to do without one.",
         )
+    if settings.engine_url is not None:
+        logger.warning(UNGUARDED)
+        say(UNGUARDED)
     return None
 
 

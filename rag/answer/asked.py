@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Literal, Protocol
 
 from rag.answer.draft import Draft
@@ -11,11 +12,12 @@ from rag.answer.extract import Candidate
 from rag.answer.guard import Guard, Verdict
 from rag.answer.options import Options
 from rag.answer.writer import Writer
+from rag.metrics import Metrics
 from rag.search.embed import Embedder
 from rag.search.indexes import Indexes
 from rag.search.retrieve import Retriever
 from rag.settings import Settings
-from rag.store import Store
+from rag.store import Store, Withheld
 from rag.text import question_language
 from rag.types import Access, Hit
 
@@ -33,6 +35,7 @@ class Parts(Protocol):
     guard: Guard | None
     engine: Engine | None
     writer: Writer | None
+    metrics: Metrics
 
 
 @dataclass(slots=True)
@@ -79,3 +82,22 @@ class Asked:
         if verdict.action == "block" and self.stopped is None:
             self.stopped = (stage, verdict)
         return self.draft.judged(verdict)
+
+    def withheld_record(self) -> Withheld | None:
+        """What an admin may look at later; None where the guard has stopped nothing."""
+        if self.stopped is None or self.draft.withheld is None:
+            return None
+        stage, verdict = self.stopped
+        return Withheld(
+            created_at=datetime.now(UTC),
+            request_id=self.request_id,
+            status=self.draft.withheld,
+            stage=stage,
+            categories=verdict.categories,
+            probability=verdict.probability,
+            reason=verdict.reason,
+            question=self.question,
+            text=self.draft.taken_back,
+            collections=tuple(sorted(self.access.collections)),
+            engine=self.draft.written_by,
+        )

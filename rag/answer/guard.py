@@ -3,6 +3,7 @@
 What is no clear verdict blocks; nothing here raises because a guard fails.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -52,3 +53,20 @@ class Guard(Protocol):
     async def aclose(self) -> None:
         """Close the connections; the next call opens new ones."""
         ...
+
+
+class Counted:
+    """A guard each of whose verdicts is told to somebody who counts them."""
+
+    def __init__(self, guard: Guard, tell: Callable[[Verdict], None]) -> None:
+        self._guard, self._tell = guard, tell
+
+    async def judge(self, question: str, answer: str | None = None) -> Verdict:
+        """See `Guard`."""
+        verdict = await self._guard.judge(question, answer)
+        self._tell(verdict)
+        return verdict
+
+    async def aclose(self) -> None:
+        """See `Guard`."""
+        await self._guard.aclose()

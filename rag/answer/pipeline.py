@@ -96,7 +96,9 @@ async def answer(
         async with aclosing(_guarded(asked, judging, found)) as events:
             async for event in events:
                 yield event
-    yield await to_thread.run_sync(_final, asked, found, searched, began)
+    final = await to_thread.run_sync(_final, asked, found, searched, began)
+    parts.metrics.answered(final)
+    yield final
 
 
 async def collect(events: AsyncIterator[Event]) -> Final:
@@ -285,6 +287,8 @@ def _fallback(error: EngineError | EngineBusy) -> Notice:
 
 def _final(asked: Asked, found: Found, searched: Searched, began: float) -> Final:
     draft, parts = asked.draft, asked.parts
+    if (record := asked.withheld_record()) is not None:
+        parts.store.keep_withheld(record)
     related: tuple[Hit, ...] = ()
     if draft.status == "no_evidence":
         related = _related(found.hits, parts.store, asked.access)

@@ -21,6 +21,7 @@ of its caller.
     POST   /v1/login-links                          {url, expires_in_s}: a one-time link to the page
     GET    /login?token=…                           one-time token for a session cookie, then 303
     GET    /healthz, /readyz                        the process lives; it can answer questions
+    GET    /metrics                                 counts and times, for Prometheus
     GET    /docs, /openapi.json                     this, machine-readable
 
 Query parameters: documents `limit` (1-200, 50), `cursor`, `title`, `collection` (repeatable);

@@ -70,11 +70,13 @@ def get_status(appliance: Loaded, caller: Recognised) -> JSONResponse:
             "n_failures": stats.failed,
             "head": stats.seq,
             "indexed": appliance.indexes.seq,
+            "answers": appliance.answers,
+            "guard": appliance.guarding,
         }
     )
 
 
-@router.get("/healthz", response_model=models.Readiness)
+@router.get("/healthz", response_model=models.Health)
 async def is_alive() -> JSONResponse:
     """The process lives. Needs no credential."""
     return JSONResponse({"status": "ok"})
@@ -83,4 +85,6 @@ async def is_alive() -> JSONResponse:
 @router.get("/readyz", response_model=models.Readiness, responses={503: documented()[503]})
 async def is_ready(appliance: Loaded) -> JSONResponse:
     """Store, indexes and model are loaded. Needs no credential."""
-    return JSONResponse({"status": "ready"})
+    return JSONResponse(
+        {"status": "ready", "answers": appliance.answers, "guard": appliance.guarding}
+    )

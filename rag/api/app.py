@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from rag.api import about, ask, docs, documents, login
+from rag.api import about, ask, docs, documents, login, metrics
 from rag.api.about import DISTRIBUTION
 from rag.api.auth import Gate
 from rag.api.backing import Backing
@@ -50,7 +50,7 @@ def create_app(
     app.add_middleware(Border, gate=gate)
     for error in (CitadelError, HTTPException, RequestValidationError):
         app.add_exception_handler(error, on_error)
-    for room in (ask, documents, about, login, docs):
+    for room in (ask, documents, about, metrics, login, docs):
         app.include_router(room.router)
     _document(app)
     return app

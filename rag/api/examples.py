@@ -144,12 +144,15 @@ STATUS: Example = {
     "n_failures": 1,
     "head": 61,
     "indexed": 61,
+    "answers": "engine",
+    "guard": "on",
 }
 LOGIN_LINK: Example = {
     "url": "http://127.0.0.1:8000/login?token=q1w2e3r4t5y6u7i8o9p0",
     "expires_in_s": 3600,
 }
-READINESS: Example = {"status": "ready"}
+HEALTH: Example = {"status": "ok"}
+READINESS: Example = {"status": "ready", "answers": "engine", "guard": "on"}
 PROBLEM: Example = {
     "type": "urn:citadel:problem:not-found",
     "title": "Not Found",

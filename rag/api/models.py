@@ -46,6 +46,11 @@ def _listed(value: Any) -> Any:
 
 Asked = Annotated[str, AfterValidator(_plain), AfterValidator(_asked)]
 Said = Annotated[str, Field(max_length=MAX_ANSWER_CHARS), AfterValidator(_plain)]
+Answers = Annotated[Literal["quotes", "engine"], Field(description="What answers are made of.")]
+Guarding = Annotated[
+    Literal["on", "none", "unguarded"],
+    Field(description="Whether a guard reads along; `unguarded`: an engine writes without one."),
+]
 Depth = Literal["quick", "standard", "exhaustive"]
 Plain = Annotated[str, Field(max_length=500), AfterValidator(_plain)]
 Collections = Annotated[list[Plain], Field(min_length=1, max_length=100), BeforeValidator(_listed)]
@@ -387,6 +392,8 @@ class Status(_Response):
     n_failures: int
     head: int = Field(description="Number of the newest change in the store.")
     indexed: int = Field(description="The change that the indexes have reached.")
+    answers: Answers
+    guard: Guarding
 
 
 class LoginLink(_Response):
@@ -397,11 +404,20 @@ class LoginLink(_Response):
     expires_in_s: int
 
 
+class Health(_Response):
+    """The process lives."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.HEALTH]})
+    status: Literal["ok"]
+
+
 class Readiness(_Response):
-    """The server can do what the address asks about."""
+    """The server can answer questions, and how."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [examples.READINESS]})
-    status: Literal["ok", "ready"]
+    status: Literal["ready"]
+    answers: Answers
+    guard: Guarding
 
 
 class InvalidField(_Response):

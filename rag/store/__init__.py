@@ -11,6 +11,7 @@ from rag.store.integrity import Stats
 from rag.store.originals import Originals
 from rag.store.quarantine import Quarantined, ScreenedDocument, Suspicion
 from rag.store.store import Store
+from rag.store.withheld import Withheld
 
 __all__ = [
     "CollectionInfo",
@@ -20,4 +21,5 @@ __all__ = [
     "Stats",
     "Store",
     "Suspicion",
+    "Withheld",
 ]

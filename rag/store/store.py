@@ -6,17 +6,20 @@ process wrote it. Reading for a person always takes an `Access`; there is no def
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
 from rag.errors import StoreError
 from rag.store import changes, documents, ingestion, integrity, quarantine, snapshots, sources
+from rag.store import withheld as withheld_records
 from rag.store.database import Database
 from rag.store.documents import CollectionInfo
 from rag.store.integrity import Stats
 from rag.store.originals import Originals
 from rag.store.quarantine import Quarantined
+from rag.store.withheld import Withheld
 from rag.types import (
     Access,
     Change,
@@ -284,6 +287,32 @@ class Store:
         """
         with self._database.write() as connection:
             return quarantine.remove(connection, ids)
+
+    # What the guard stopped
+
+    def keep_withheld(self, record: Withheld) -> None:
+        """Keep what the guard stopped."""
+        with self._database.write() as connection:
+            withheld_records.keep(connection, record)
+
+    def withheld(self, limit: int = 50, before_id: int | None = None) -> list[Withheld]:
+        """The newest of what the guard stopped, newest first."""
+        with self._database.read() as connection:
+            return withheld_records.listed(connection, limit, before_id)
+
+    def withheld_one(self, record_id: int) -> Withheld:
+        """One of them.
+
+        Raises:
+            NotFound: there is none of this number.
+        """
+        with self._database.read() as connection:
+            return withheld_records.one(connection, record_id)
+
+    def purge_withheld(self, before: datetime | None = None) -> int:
+        """Delete those from before a time, or all; returns how many."""
+        with self._database.write() as connection:
+            return withheld_records.purge(connection, before)
 
     # For the indexes
 

@@ -172,6 +172,25 @@ decisions = Table(
     CheckConstraint("decision IN ('released', 'removed')", name="decision"),
 )
 
+withheld = Table(
+    "withheld",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("created_at", UtcDateTime, nullable=False, index=True),
+    Column("request_id", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("stage", Text, nullable=False),
+    Column("categories", JSON, nullable=False),
+    Column("probability", Float),
+    Column("reason", Text, nullable=False),
+    Column("question", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("collections", JSON, nullable=False),
+    Column("engine", Text, nullable=False),
+    CheckConstraint("status IN ('blocked', 'no_verdict')", name="status"),
+    sqlite_autoincrement=True,
+)
+
 changes = Table(
     "changes",
     metadata,

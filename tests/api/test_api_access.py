@@ -39,6 +39,7 @@ ROUTES = {
     ("GET", "/v1/failures"): Call("/v1/failures"),
     ("GET", "/v1/status"): Call("/v1/status"),
     ("POST", "/v1/login-links"): Call("/v1/login-links"),
+    ("GET", "/metrics"): Call("/metrics"),
     ("GET", "/docs"): Call("/docs"),
     ("GET", "/docs/{name}"): Call("/docs/swagger-ui.css"),
     ("GET", "/openapi.json"): Call("/openapi.json"),

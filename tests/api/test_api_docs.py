@@ -12,6 +12,7 @@ from playwright.sync_api import sync_playwright
 from rag.api import examples, models
 
 METHODS = {"get", "post"}
+NO_JSON = {"image/png", "application/octet-stream", "application/openmetrics-text"}
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def operations(openapi: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
 
 
 def test_every_operation_says_what_it_does(openapi: dict[str, Any]) -> None:
-    assert len(operations(openapi)) == 16
+    assert len(operations(openapi)) == 17
     for name, operation in operations(openapi):
         assert operation["summary"], name
         assert operation["description"], name
@@ -49,7 +50,7 @@ def test_every_body_has_an_example(openapi: dict[str, Any]) -> None:
                 reference = body["content"]["application/json"]["schema"]["$ref"]
                 assert schemas[reference.rpartition("/")[2]]["examples"], name
             else:
-                assert body["content"].keys() & {"image/png", "application/octet-stream"}, name
+                assert body["content"].keys() & NO_JSON, name
 
 
 def test_every_failure_is_documented_as_a_problem(openapi: dict[str, Any]) -> None:
@@ -89,6 +90,7 @@ def test_credentials_are_documented(openapi: dict[str, Any]) -> None:
         (models.FailureList, examples.FAILURES),
         (models.Status, examples.STATUS),
         (models.LoginLink, examples.LOGIN_LINK),
+        (models.Health, examples.HEALTH),
         (models.Readiness, examples.READINESS),
         (models.Problem, examples.PROBLEM),
     ],
@@ -126,5 +128,5 @@ def test_a_browser_shows_every_operation_and_asks_nobody_else(live: Live) -> Non
         page.locator(".opblock").first.wait_for(timeout=30_000)
         shown = page.locator(".opblock").count()
         browser.close()
-    assert shown == 16
+    assert shown == 17
     assert all(url.startswith((live.url, "data:")) for url in asked)

@@ -1,0 +1,28 @@
+"""The route that Prometheus reads; it needs a credential like every other."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends
+from starlette.responses import Response
+
+from rag.api.auth import Caller
+from rag.api.backing import appliance_of, caller_of
+from rag.api.docs import documented
+from rag.appliance import Appliance
+
+router = APIRouter(tags=["about"])
+
+Loaded = Annotated[Appliance, Depends(appliance_of)]
+Recognised = Annotated[Caller, Depends(caller_of)]
+TEXT: dict[int | str, dict[str, Any]] = {
+    200: {"description": "OpenMetrics text.", "content": {"application/openmetrics-text": {}}}
+}
+
+
+@router.get("/metrics", response_class=Response, responses=documented() | TEXT)
+def get_metrics(appliance: Loaded, caller: Recognised) -> Response:
+    """Counts and times of this process, for Prometheus."""
+    if appliance.writer is not None:
+        appliance.metrics.admission(appliance.writer.admission)
+    body, content_type = appliance.metrics.render()
+    return Response(body, headers={"content-type": content_type, "cache-control": "no-store"})

@@ -1,0 +1,120 @@
+"""`citadel blocked`: what the guard stopped, for whoever administers the installation."""
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rag.cli.app import Frame, JsonOption, app, print_json
+
+if TYPE_CHECKING:
+    from rag.store import Store, Withheld
+
+SNIPPET_CHARS = 120
+
+commands = typer.Typer(
+    no_args_is_help=True,
+    help="Questions and answers that the guard has stopped: list, show or purge them.",
+)
+app.add_typer(commands, name="blocked")
+
+
+@commands.command("list")
+def list_blocked(
+    ctx: typer.Context,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="The newest so many.")] = 20,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what was stopped, the newest first."""
+    with _store(ctx) as store:
+        found = store.withheld(limit)
+    if as_json:
+        print_json({"blocked": [_json(record) for record in found]})
+    else:
+        typer.echo("\n".join(map(_line, found)) or "The guard has stopped nothing.")
+
+
+@commands.command()
+def show(
+    ctx: typer.Context,
+    number: Annotated[int, typer.Argument(help="A number from the list.", metavar="ID")],
+    as_json: JsonOption = False,
+) -> None:
+    """Show one with everything that was written before it was stopped."""
+    with _store(ctx) as store:
+        record = store.withheld_one(number)
+    print_json(_json(record)) if as_json else typer.echo(_whole(record))
+
+
+@commands.command()
+def purge(
+    ctx: typer.Context,
+    older_than: Annotated[
+        int | None, typer.Option(min=0, help="Only those older than so many days.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Delete what was kept."""
+    before = None if older_than is None else datetime.now(UTC) - timedelta(days=older_than)
+    with _store(ctx) as store:
+        n = store.purge_withheld(before)
+    print_json({"purged": n}) if as_json else typer.echo(f"deleted {n:,}")
+
+
+def _store(ctx: typer.Context) -> "Store":
+    from rag.store import Store
+
+    frame: Frame = ctx.obj
+    settings = frame.settings()
+    return Store.open(settings.url, data_dir=settings.data_dir)
+
+
+def _json(record: "Withheld") -> dict[str, Any]:
+    return {
+        "id": record.id,
+        "created_at": record.created_at.isoformat(),
+        "request_id": record.request_id,
+        "status": record.status,
+        "stage": record.stage,
+        "categories": list(record.categories),
+        "probability": record.probability,
+        "reason": record.reason,
+        "question": record.question,
+        "text": record.text,
+        "collections": list(record.collections),
+        "engine": record.engine,
+    }
+
+
+def _line(record: "Withheld") -> str:
+    question = _safe(record.question)
+    cut = question if len(question) <= SNIPPET_CHARS else f"{question[:SNIPPET_CHARS]} …"
+    when = record.created_at.strftime("%Y-%m-%d %H:%M")
+    return f"{record.id:>6}  {when}  {_why(record)} ({record.stage})  {cut}"
+
+
+def _whole(record: "Withheld") -> str:
+    lines = [
+        f"{record.created_at.isoformat(timespec='seconds')}  request {_safe(record.request_id)}",
+        f"{_why(record)}, in the {record.stage}",
+        f"asked of {', '.join(map(_safe, record.collections)) or 'no collection'}",
+        f"question: {_safe(record.question)}",
+    ]
+    written = "\n".join(_safe(line) for line in record.text.splitlines())
+    return "\n".join([*lines, "", written or "Nothing had been written."])
+
+
+def _why(record: "Withheld") -> str:
+    from rag.answer.guard import CATEGORIES
+
+    if record.status == "no_verdict":
+        return f"no verdict: {record.reason or 'unclear'}"
+    about = ", ".join(f"{code} {CATEGORIES.get(code, '')}".strip() for code in record.categories)
+    return f"blocked: {about or record.reason or 'unsafe'}"
+
+
+def _safe(text: str) -> str:
+    """One line on which nothing has an effect on the terminal."""
+    from ingest.progress import one_line
+
+    return one_line(" ".join(text.split()))

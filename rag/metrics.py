@@ -1,0 +1,115 @@
+"""What this process has done, for Prometheus. Counts and times; never a word of anybody's.
+
+Labels have few values, all ours: no question, no name and no model's own word is one.
+"""
+
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
+from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+if TYPE_CHECKING:
+    from rag.answer.admission import Admission
+    from rag.answer.events import Final
+    from rag.answer.guard import Verdict
+
+SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160)
+VERDICT_SECONDS = (0.02, 0.05, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4)
+QUOTES = "extractive"
+
+
+class Metrics:
+    """The counters of one process, in a registry of their own. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        self._questions = Counter(
+            "citadel_questions", "Questions, by outcome.", ("status", "by"), registry=registry
+        )
+        self._sentences = Counter(
+            "citadel_sentences",
+            "Sentences that an engine wrote: supported by what they cite, not so, or left out.",
+            ("outcome",),
+            registry=registry,
+        )
+        self._unknown = Counter(
+            "citadel_unknown_citations", "Citations of nothing, removed.", registry=registry
+        )
+        self._tokens = Counter(
+            "citadel_engine_tokens",
+            "Tokens read, cached and written.",
+            ("kind",),
+            registry=registry,
+        )
+        self._notices = Counter(
+            "citadel_notices", "Notices to readers.", ("kind",), registry=registry
+        )
+        self._seconds = Histogram(
+            "citadel_answer_seconds", "Whole answers.", ("by",), buckets=SECONDS, registry=registry
+        )
+        self._first = Histogram(
+            "citadel_first_token_seconds",
+            "From the engine's being asked to its first token.",
+            buckets=SECONDS,
+            registry=registry,
+        )
+        self._verdicts = Counter(
+            "citadel_guard_verdicts", "Verdicts.", ("action", "label", "reason"), registry=registry
+        )
+        self._categories = Counter(
+            "citadel_guard_categories", "Categories found.", ("category",), registry=registry
+        )
+        self._verdict_seconds = Histogram(
+            "citadel_guard_seconds", "Verdicts.", buckets=VERDICT_SECONDS, registry=registry
+        )
+        self._gauges = {
+            name: Gauge(f"citadel_engine_{name}", text, registry=registry)
+            for name, text in (
+                ("running", "Requests that the engine works on for this process."),
+                ("waiting", "Requests that wait for it here."),
+                ("kv_tokens_used", "Tokens of its cache that they hold."),
+                ("kv_tokens", "Tokens that its cache has."),
+            )
+        }
+
+    def answered(self, final: "Final") -> None:
+        """Count an answer that has been given, or not."""
+        by = "quotes" if final.engine == QUOTES else "engine"
+        self._questions.labels(final.status, by).inc()
+        self._seconds.labels(by).observe(final.timings_ms.get("total", 0.0) / 1000)
+        for notice in final.notices:
+            self._notices.labels(notice.kind).inc()
+        if by == "quotes":
+            return
+        support = final.support
+        n_shown = support.n_sentences - support.n_dropped
+        self._sentences.labels("supported").inc(support.n_supported)
+        self._sentences.labels("unsupported").inc(n_shown - support.n_supported)
+        self._sentences.labels("left_out").inc(support.n_dropped)
+        self._unknown.inc(support.n_unknown_keys)
+        if "first_token" in final.timings_ms:
+            self._first.observe(final.timings_ms["first_token"] / 1000)
+        if final.usage is not None:
+            self._tokens.labels("read").inc(final.usage.prompt_tokens)
+            self._tokens.labels("cached").inc(final.usage.cached_tokens)
+            self._tokens.labels("written").inc(final.usage.answer_tokens)
+
+    def verdict(self, verdict: "Verdict") -> None:
+        """Count a verdict of the guard."""
+        self._verdicts.labels(verdict.action, verdict.label, verdict.reason).inc()
+        for category in verdict.categories:
+            self._categories.labels(category).inc()
+        self._verdict_seconds.observe(verdict.ms / 1000)
+
+    def admission(self, admission: "Admission | None") -> None:
+        """Take down who uses the engine now."""
+        if admission is not None:
+            self._gauges["running"].set(admission.n_running)
+            self._gauges["waiting"].set(admission.n_waiting)
+            self._gauges["kv_tokens_used"].set(admission.tokens_in_use)
+            self._gauges["kv_tokens"].set(admission.kv_tokens)
+
+    def render(self) -> tuple[bytes, str]:
+        """Everything in OpenMetrics' text, and its content type."""
+        return generate_latest(self._registry), CONTENT_TYPE_LATEST  # type: ignore[no-untyped-call]

@@ -1,0 +1,89 @@
+"""What the guard stopped, kept for whoever administers the installation and for nobody else."""
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import Connection, Row, delete, insert, select
+
+from rag.errors import NotFound
+from rag.store import tables
+from rag.text import valid_unicode
+
+MAX_CHARS = 100_000  # of a text that is kept
+CUT = " […]"
+
+_withheld = tables.withheld
+
+
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """A question that got no answer because of the guard. `text` is what had been written by then.
+
+    `stage` is what the verdict was on: the question, the answer, or what a research had found.
+    """
+
+    created_at: datetime
+    request_id: str
+    status: Literal["blocked", "no_verdict"]
+    stage: Literal["question", "answer", "tool"]
+    categories: tuple[str, ...]
+    probability: float | None  # of `unsafe`
+    reason: str  # why there was no verdict
+    question: str
+    text: str
+    collections: tuple[str, ...]
+    engine: str  # the model that wrote the text, "" for quotes
+    id: int = 0  # given by the store
+
+
+def keep(connection: Connection, record: Withheld) -> None:
+    """Add a record."""
+    values = asdict(record)
+    del values["id"]
+    for name in ("question", "text"):
+        values[name] = _storable(values[name])
+    connection.execute(insert(_withheld).values(**values))
+
+
+def listed(connection: Connection, limit: int, before_id: int | None) -> list[Withheld]:
+    """The newest records, those before `before_id` where it is given; newest first."""
+    query = select(_withheld).order_by(_withheld.c.id.desc()).limit(limit)
+    if before_id is not None:
+        query = query.where(_withheld.c.id < before_id)
+    return [_record(row) for row in connection.execute(query)]
+
+
+def one(connection: Connection, record_id: int) -> Withheld:
+    """One record.
+
+    Raises:
+        NotFound: there is none of this number.
+    """
+    row = connection.execute(select(_withheld).where(_withheld.c.id == record_id)).first()
+    if row is None:
+        raise NotFound(
+            f"nothing that was blocked has the number {record_id}",
+            hint="`citadel blocked list` shows the numbers.",
+        )
+    return _record(row)
+
+
+def purge(connection: Connection, before: datetime | None) -> int:
+    """Delete the records from before a time, all where none is given; returns how many."""
+    query = delete(_withheld)
+    if before is not None:
+        query = query.where(_withheld.c.created_at < before)
+    return connection.execute(query).rowcount
+
+
+def _record(row: Row[Any]) -> Withheld:
+    values = dict(row._mapping)
+    values |= {name: tuple(values[name]) for name in ("categories", "collections")}
+    return Withheld(**values)
+
+
+def _storable(text: str) -> str:
+    """What every database takes, and not without end."""
+    text = valid_unicode(text).replace("\0", "\ufffd")
+    return text if len(text) <= MAX_CHARS else text[:MAX_CHARS] + CUT

@@ -1,0 +1,70 @@
+"""What the guard stopped is kept whole, newest first, until it is purged."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from rag.errors import NotFound
+from rag.store import Store, Withheld
+from rag.store.withheld import CUT, MAX_CHARS
+
+NOW = datetime(2026, 11, 26, 9, 0, tzinfo=UTC)
+
+
+def record(question: str = "Why?", *, days_ago: int = 0, text: str = "So far.") -> Withheld:
+    return Withheld(
+        created_at=NOW - timedelta(days=days_ago),
+        request_id="r1",
+        status="blocked",
+        stage="answer",
+        categories=("S1", "S10"),
+        probability=0.97,
+        reason="",
+        question=question,
+        text=text,
+        collections=("docs", "hr"),
+        engine="llama",
+    )
+
+
+def test_what_was_kept_comes_back_as_it_was(store: Store) -> None:
+    store.keep_withheld(record())
+    [found] = store.withheld()
+    assert found.id > 0
+    assert store.withheld_one(found.id) == found
+    assert [getattr(found, name) for name in ("question", "text", "categories", "collections")] == [
+        "Why?",
+        "So far.",
+        ("S1", "S10"),
+        ("docs", "hr"),
+    ]
+    assert (found.created_at, found.probability) == (NOW, 0.97)
+
+
+def test_the_newest_come_first_and_the_rest_is_asked_for_by_number(store: Store) -> None:
+    for n in range(5):
+        store.keep_withheld(record(f"{n}?"))
+    first = store.withheld(2)
+    assert [one.question for one in first] == ["4?", "3?"]
+    assert [one.question for one in store.withheld(9, first[-1].id)] == ["2?", "1?", "0?"]
+
+
+def test_text_that_no_database_takes_is_kept_as_far_as_it_goes(store: Store) -> None:
+    store.keep_withheld(record("half \ud800 and \0", text="x" * (MAX_CHARS + 1)))
+    [found] = store.withheld()
+    assert found.question == "half ? and \ufffd"
+    assert found.text == "x" * MAX_CHARS + CUT
+
+
+def test_a_number_that_is_none_is_not_found(store: Store) -> None:
+    with pytest.raises(NotFound):
+        store.withheld_one(7)
+
+
+def test_only_what_is_old_enough_is_purged(store: Store) -> None:
+    store.keep_withheld(record("old", days_ago=40))
+    store.keep_withheld(record("new"))
+    assert store.purge_withheld(NOW - timedelta(days=30)) == 1
+    assert [one.question for one in store.withheld()] == ["new"]
+    assert store.purge_withheld() == 1
+    assert store.withheld() == []
