@@ -1,12 +1,10 @@
 """A plan as commands: `vllm serve`, with the environment that keeps it offline."""
 
+import math
 import shlex
-import shutil
-import subprocess
 from dataclasses import dataclass
 
-from deploy.sizing import CONTEXTS, GIB, GUARD_CONTEXT, Model, Node, Plan
-from rag.errors import ConfigError
+from deploy.sizing import BATCHED_TOKENS, CONTEXTS, GIB, GUARD_CONTEXT, Node, Plan
 
 ENGINE_PORT, GUARD_PORT = 8001, 8101
 OFFLINE = {
@@ -16,91 +14,120 @@ OFFLINE = {
     "VLLM_NO_USAGE_STATS": "1",
     "DO_NOT_TRACK": "1",
 }
-BATCHED_TOKENS = 8192
+KEY = "VLLM_API_KEY"  # the one place where vLLM reads a key that `ps` does not show
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """Where the servers run, and what they read."""
+
+    model_dir: str
+    guard_dir: str
+    host: str = "127.0.0.1"
+    port: int = ENGINE_PORT
+    guard_port: int = GUARD_PORT
+    key_file: str | None = None  # of both; None where VLLM_API_KEY is set already
+    tool_template: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
     """One server: its environment without the key, and its arguments."""
 
+    role: str  # engine or guard
     environment: dict[str, str]
-    arguments: tuple[str, ...]
+    arguments: tuple[str, ...]  # the first is `vllm`
+    url: str
+    key_file: str | None = None
 
     def __str__(self) -> str:
+        """As one line for a shell."""
         variables = [f"{name}={shlex.quote(value)}" for name, value in self.environment.items()]
+        if self.key_file is not None:
+            variables.append(f'{KEY}="$(cat {shlex.quote(self.key_file)})"')
         return " ".join([*variables, shlex.join(self.arguments)])
 
 
-def commands(plan: Plan, model_dir: str, guard_dir: str, host: str) -> list[Command]:
-    """What to run for a plan, replicas first. Keys come from `VLLM_API_KEY` in the environment."""
-    found = []
-    for replica in range(plan.replicas):
-        first = replica * plan.tensor_parallel
-        gpus = range(first, first + plan.tensor_parallel)
-        found.append(_command(model_dir, gpus, host, ENGINE_PORT + replica, _engine(plan)))
-    if plan.guard is not None and plan.guard_gpu is not None:
-        window = min(GUARD_CONTEXT, plan.guard.context_tokens)
-        options = [
-            *("--served-model-name", "guard", "--max-model-len", str(window)),
-            *("--gpu-memory-utilization", f"{plan.guard_utilisation:.3f}"),
-        ]
-        gpus = range(plan.guard_gpu, plan.guard_gpu + 1)
-        found.append(_command(guard_dir, gpus, host, GUARD_PORT, options))
-    return found
+def commands(plan: Plan, site: Site) -> list[Command]:
+    """What to run for a plan, in the order in which to start it.
+
+    A guard that shares a GPU comes first: it takes its part before the engine takes the rest.
+    """
+    engine = _engine(plan, site)
+    if plan.wanted.guard is None or plan.guard_gpu is None:
+        return [engine]
+    guard = _guard(plan, site, plan.guard_gpu)
+    return [guard, engine] if plan.guard_shares else [engine, guard]
 
 
-def _engine(plan: Plan) -> list[str]:
+def _engine(plan: Plan, site: Site) -> Command:
     options = [
         *("--served-model-name", "main"),
         *("--tensor-parallel-size", str(plan.tensor_parallel)),
+        *(("--data-parallel-size", str(plan.replicas)) if plan.replicas > 1 else ()),
         *("--max-model-len", str(plan.context_tokens)),
-        *("--gpu-memory-utilization", f"{plan.utilisation:.3f}"),
-        *("--async-scheduling", "--max-num-batched-tokens", str(BATCHED_TOKENS)),
+        *("--gpu-memory-utilization", _share(plan.utilisation)),
+        *(("--kv-cache-dtype", "fp8") if plan.number_bytes == 1 else ()),
+        *_hopper(plan.node),
         "--enable-prompt-tokens-details",
-        *("--enable-auto-tool-choice", "--tool-call-parser", "llama3_json"),
+        *_tools(plan, site),
     ]
-    return [*options, "--kv-cache-dtype", "fp8"] if plan.kv_bytes == 1 else options
+    gpus = range(plan.tensor_parallel * plan.replicas)
+    return _command("engine", site, site.model_dir, site.port, gpus, options)
 
 
-def _command(model_dir: str, gpus: range, host: str, port: int, options: list[str]) -> Command:
+def _guard(plan: Plan, site: Site, gpu: int) -> Command:
+    assert plan.wanted.guard is not None
+    options = [
+        *("--served-model-name", "guard"),
+        *("--max-model-len", str(min(GUARD_CONTEXT, plan.wanted.guard.context_tokens))),
+        *("--gpu-memory-utilization", _share(plan.guard_utilisation)),
+        *_hopper(plan.node),
+    ]
+    return _command("guard", site, site.guard_dir, site.guard_port, range(gpu, gpu + 1), options)
+
+
+def _share(of_memory: float) -> str:
+    """Rounded down: two servers on one GPU must not want more than there is."""
+    return f"{math.floor(round(of_memory * 1000, 3)) / 1000:g}"
+
+
+def _hopper(node: Node) -> list[str]:
+    tuned = ["--async-scheduling", "--max-num-batched-tokens", str(BATCHED_TOKENS)]
+    return tuned if node.is_hopper else []
+
+
+def _tools(plan: Plan, site: Site) -> list[str]:
+    """What research needs: calls as JSON, by the model's own template where no other is named."""
+    parser = plan.wanted.model.tool_parser
+    if not parser:
+        return []
+    template = [] if site.tool_template is None else ["--chat-template", site.tool_template]
+    return ["--enable-auto-tool-choice", "--tool-call-parser", parser, *template]
+
+
+def _command(
+    role: str, site: Site, directory: str, port: int, gpus: range, options: list[str]
+) -> Command:
     visible = {"CUDA_VISIBLE_DEVICES": ",".join(map(str, gpus))}
-    address = ["--host", host, "--port", str(port)]
-    return Command(OFFLINE | visible, ("vllm", "serve", model_dir, *address, *options))
-
-
-def this_node() -> Node:
-    """The GPUs of this machine, as nvidia-smi names them.
-
-    Raises:
-        ConfigError: there are none, or they differ.
-    """
-    program = shutil.which("nvidia-smi")
-    hint = "Describe the node instead: --gpus 8 --gpu-memory 80GiB."
-    if program is None:
-        raise ConfigError("there is no nvidia-smi on this machine", hint=hint)
-    asked = [program, "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
-    try:
-        said = subprocess.run(asked, capture_output=True, text=True, check=True, timeout=30).stdout
-        sizes = [int(line) * 1024**2 for line in said.split()]
-    except (OSError, ValueError, subprocess.SubprocessError) as error:
-        raise ConfigError(f"nvidia-smi does not tell the GPUs: {error}", hint=hint) from error
-    if not sizes:
-        raise ConfigError("nvidia-smi names no GPU", hint=hint)
-    if max(sizes) > 1.02 * min(sizes):
-        raise ConfigError("the GPUs of this machine differ in memory", hint=hint)
-    return Node(len(sizes), min(sizes))
+    address = ["--host", site.host, "--port", str(port)]
+    arguments = ("vllm", "serve", directory, *address, *options)
+    host = f"[{site.host}]" if ":" in site.host else site.host
+    return Command(role, OFFLINE | visible, arguments, f"http://{host}:{port}", site.key_file)
 
 
 def plan_json(plan: Plan, started_by: list[Command]) -> dict[str, object]:
     """The plan as `--json` prints it."""
-    model = plan.model
+    model, guard = plan.wanted.model, plan.wanted.guard
     return {
         "model": model.name,
+        "guard": None if guard is None else guard.name,
         "gpus": plan.node.n_gpus,
         "gpu_bytes": plan.node.gpu_bytes,
+        "weights": model.weights,
         "weights_bytes": model.weights_bytes,
-        "kv_bytes_per_token": model.kv_bytes_per_token(plan.kv_bytes),
-        "kv_dtype": "fp8" if plan.kv_bytes == 1 else "auto",
+        "kv_dtype": _cache_kind(plan),
+        "kv_bytes_per_token": model.kv_bytes_per_token(plan.number_bytes),
         "tensor_parallel": plan.tensor_parallel,
         "replicas": plan.replicas,
         "context_tokens": plan.context_tokens,
@@ -108,33 +135,67 @@ def plan_json(plan: Plan, started_by: list[Command]) -> dict[str, object]:
         "concurrent": {str(n): plan.concurrent(n) for n in CONTEXTS},
         "guard_gpu": plan.guard_gpu,
         "guard_shares": plan.guard_shares,
+        "embedder_gpu": plan.free_gpus[0] if plan.free_gpus else None,
         "free_gpus": list(plan.free_gpus),
+        "notes": notes(plan),
         "commands": [str(command) for command in started_by],
+        "urls": {command.role: f"{command.url}/v1" for command in started_by},
     }
 
 
 def format_plan(plan: Plan) -> str:
     """The plan for a person."""
-    model, node = plan.model, plan.node
-    kv = model.kv_bytes_per_token(plan.kv_bytes)
-    lines = [
-        f"{model.name} on {node.n_gpus} GPU(s) of {node.gpu_bytes / GIB:.0f} GiB",
-        f"  weights            {model.weights_bytes / 1e9:,.1f} GB",
-        f"  KV cache           {kv:,} bytes a token, {'FP8' if plan.kv_bytes == 1 else '16 bit'}",
-        f"  tensor parallel    {plan.tensor_parallel}, {plan.replicas} replica(s)",
-        f"  window             {plan.context_tokens:,} tokens{_cut(plan.context_tokens, model)}",
-        f"  KV tokens          {plan.kv_tokens:,} a replica",
-        "  at once            "
-        + ", ".join(f"{plan.concurrent(n):g} of {n // 1024}k" for n in CONTEXTS),
+    model, node = plan.wanted.model, plan.node
+    kv = model.kv_bytes_per_token(plan.number_bytes)
+    at_once = ", ".join(f"{plan.concurrent(n):g} of {n // 1024}k" for n in CONTEXTS)
+    rows = [
+        ("weights", f"{model.weights_bytes / 1e9:,.1f} GB, {model.weights}"),
+        ("KV cache", f"{kv:,} bytes a token, {_cache_kind(plan)}"),
+        ("tensor parallel", f"{plan.tensor_parallel}, {_count(plan.replicas, 'replica')}"),
+        ("window", f"{plan.context_tokens:,} tokens"),
+        ("KV tokens", f"{plan.kv_tokens:,} a replica"),
+        ("at once", at_once),
+        ("guard", _format_guard(plan)),
+        ("embedder", f"GPU {plan.free_gpus[0]}" if plan.free_gpus else "CPU"),
+        ("free", ", ".join(f"GPU {n}" for n in plan.free_gpus[1:]) or "nothing"),
     ]
-    if plan.guard is not None:
-        shared = ", shared with the engine" if plan.guard_shares else ""
-        lines.append(f"  guard              {plan.guard.name} on GPU {plan.guard_gpu}{shared}")
-    free = ", ".join(map(str, plan.free_gpus)) or "none"
-    lines.append(f"  free for embedding GPU {free}")
+    lines = [f"{model.name} on {_count(node.n_gpus, 'GPU')} of {node.gpu_bytes / GIB:.1f} GiB"]
+    lines += [f"  {name:16} {value}" for name, value in rows]
+    lines += [f"  note: {note}" for note in notes(plan)]
     return "\n".join(lines)
 
 
-def _cut(context_tokens: int, model: Model) -> str:
-    whole = context_tokens == model.context_tokens
-    return "" if whole else f" of {model.context_tokens:,}: the cache holds no more"
+def _format_guard(plan: Plan) -> str:
+    if plan.wanted.guard is None:
+        return "none: the appliance does not start without one unless it is told to"
+    shared = ", beside the engine" if plan.guard_shares else ""
+    return f"{plan.wanted.guard.name} on GPU {plan.guard_gpu}{shared}"
+
+
+def _cache_kind(plan: Plan) -> str:
+    return "fp8" if plan.number_bytes == 1 else "bf16"
+
+
+def notes(plan: Plan) -> list[str]:
+    """What to know before starting it."""
+    model = plan.wanted.model
+    found = []
+    if plan.context_tokens < model.context_tokens and plan.wanted.context_tokens is None:
+        found.append(f"the window is cut from {model.context_tokens:,}: the cache holds no more")
+    if plan.number_bytes == 1 and not model.has_kv_scales:
+        found.append("the FP8 cache is not calibrated: compare answers with a 16-bit cache first")
+    if plan.guard_shares:
+        found.append("guard and engine share a GPU: start the guard first and wait for it")
+    if model.n_sliding:
+        n, window = model.n_sliding, model.window_tokens
+        found.append(f"{n} of {model.n_layers} layers look back over {window:,} tokens only")
+    if not model.tool_parser:
+        found.append("no tool parser is known for this model; research needs one")
+    if plan.node.busy:
+        gpus = ", ".join(map(str, plan.node.busy))
+        found.append(f"something else holds memory on GPU {gpus}; vLLM may refuse to start there")
+    return found
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n} {what}{'s' * (n != 1)}"

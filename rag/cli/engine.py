@@ -1,51 +1,104 @@
-"""`citadel engine`: what fits on the node's GPUs, and the commands that start it."""
+"""`citadel engine`: what fits on the node's GPUs, the commands that start it, and starting it."""
 
+import ipaddress
+import os
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rag.cli.app import JsonOption, app, print_json
+from rag.cli.app import JsonOption, app, print_json, say
 from rag.errors import BadRequest
 
 if TYPE_CHECKING:
+    from deploy.engine import Command
     from deploy.sizing import Model, Node, Plan
 
 engine = typer.Typer(no_args_is_help=True, help="Size and start the servers that write answers.")
 app.add_typer(engine, name="engine")
 
 UNITS = {"GIB": 1024**3, "GB": 10**9, "MIB": 1024**2, "MB": 10**6}
-Model_ = Annotated[
+ModelOption = Annotated[
     str,
     typer.Option("--model", help="The engine's model: a directory, or the name of a known one."),
 ]
-Guard_ = Annotated[
+GuardOption = Annotated[
     str, typer.Option("--guard-model", help="The guard's model likewise; 'none' for no guard.")
 ]
 Gpus = Annotated[int | None, typer.Option(min=1, help="Plan for so many GPUs, on paper.")]
 Memory = Annotated[str | None, typer.Option(help="Memory of each, such as 80GiB.")]
+Capability = Annotated[
+    float, typer.Option(help="CUDA compute capability on paper: H100 and H200 9.0, L4 8.9, A100 8.")
+]
 KvDtype = Annotated[
-    str, typer.Option(help="'fp8' halves the cache; 'auto' does where the checkpoint has scales.")
+    str,
+    typer.Option(help="'fp8' or 'bf16'; 'auto' takes fp8 where the checkpoint has scales for it."),
+]
+Context = Annotated[
+    int | None, typer.Option(min=1024, help="Tokens of the window; the longest when unset.")
 ]
 Host = Annotated[str, typer.Option(help="Address that the servers listen on; a private one.")]
+Port = Annotated[int, typer.Option(min=1, max=65535, help="Port of the engine.")]
+GuardPort = Annotated[int, typer.Option(min=1, max=65535, help="Port of the guard.")]
+KeyFile = Annotated[
+    Path | None, typer.Option(help="File with the servers' API key; VLLM_API_KEY when unset.")
+]
+Template = Annotated[
+    str | None, typer.Option(help="Chat template for tool calls; the model's own when unset.")
+]
+Program = Annotated[Path | None, typer.Option("--vllm", help="vLLM; found on PATH when unset.")]
+StartTimeout = Annotated[float, typer.Option(min=1, help="Seconds until all must answer.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was asked for on the command line, the node aside."""
+
+    model: str
+    guard_model: str
+    kv_dtype: str
+    context_tokens: int | None
+    host: str
+    port: int
+    guard_port: int
+    key_file: Path | None
+    tool_template: str | None
 
 
 @engine.command("plan")
 def plan_engine(
-    model: Model_ = "llama-3.3-70b",
-    guard_model: Guard_ = "llama-guard-3-8b",
+    model: ModelOption = "llama-3.3-70b",
+    guard_model: GuardOption = "llama-guard-3-8b",
     gpus: Gpus = None,
     gpu_memory: Memory = None,
+    compute_capability: Capability = 9.0,
     kv_dtype: KvDtype = "auto",
+    context_tokens: Context = None,
     host: Host = "127.0.0.1",
+    port: Port = 8001,
+    guard_port: GuardPort = 8101,
+    key_file: KeyFile = None,
+    tool_template: Template = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show what fits: layout, context, how many at once, where the guard goes."""
-    from deploy.engine import commands, format_plan, plan_json
+    from deploy.engine import format_plan, plan_json
 
-    found = _plan(model, guard_model, _node(gpus, gpu_memory), kv_dtype)
-    started_by = commands(found, _place(model), _place(guard_model), host)
+    asked = Asked(
+        model,
+        guard_model,
+        kv_dtype,
+        context_tokens,
+        host,
+        port,
+        guard_port,
+        key_file,
+        tool_template,
+    )
+    found = _plan(asked, _node(gpus, gpu_memory, compute_capability))
+    started_by = _commands(found, asked)
     if as_json:
         print_json(plan_json(found, started_by))
     else:
@@ -54,32 +107,104 @@ def plan_engine(
 
 @engine.command("command")
 def command_of_engine(
-    model: Model_ = "llama-3.3-70b",
-    guard_model: Guard_ = "llama-guard-3-8b",
+    model: ModelOption = "llama-3.3-70b",
+    guard_model: GuardOption = "llama-guard-3-8b",
     gpus: Gpus = None,
     gpu_memory: Memory = None,
+    compute_capability: Capability = 9.0,
     kv_dtype: KvDtype = "auto",
+    context_tokens: Context = None,
     host: Host = "127.0.0.1",
+    port: Port = 8001,
+    guard_port: GuardPort = 8101,
+    key_file: KeyFile = None,
+    tool_template: Template = None,
 ) -> None:
-    """Print only the commands, one on a line. Put the key into VLLM_API_KEY before."""
-    from deploy.engine import commands
+    """Print only the commands, one on a line, in the order in which to start them."""
+    asked = Asked(
+        model,
+        guard_model,
+        kv_dtype,
+        context_tokens,
+        host,
+        port,
+        guard_port,
+        key_file,
+        tool_template,
+    )
+    found = _plan(asked, _node(gpus, gpu_memory, compute_capability))
+    typer.echo("\n".join(map(str, _commands(found, asked))))
 
-    found = _plan(model, guard_model, _node(gpus, gpu_memory), kv_dtype)
-    typer.echo("\n".join(map(str, commands(found, _place(model), _place(guard_model), host))))
+
+@engine.command("serve")
+def serve_engine(
+    model: ModelOption,
+    guard_model: GuardOption,
+    kv_dtype: KvDtype = "auto",
+    context_tokens: Context = None,
+    host: Host = "127.0.0.1",
+    port: Port = 8001,
+    guard_port: GuardPort = 8101,
+    key_file: KeyFile = None,
+    tool_template: Template = None,
+    vllm: Program = None,
+    start_timeout: StartTimeout = 1800.0,
+) -> None:
+    """Start engine and guard on this machine's GPUs, and end them together on Ctrl-C."""
+    import asyncio
+
+    from deploy.engine import KEY, format_plan
+    from deploy.gpus import this_node
+    from deploy.launch import find_vllm, read_key, serve
+
+    asked = Asked(
+        model,
+        guard_model,
+        kv_dtype,
+        context_tokens,
+        host,
+        port,
+        guard_port,
+        key_file,
+        tool_template,
+    )
+    _check_directories(asked)
+    found = _plan(asked, this_node())
+    key = read_key(key_file) if key_file else os.environ.get(KEY)
+    if not key:
+        say("note: without --key-file or VLLM_API_KEY, whoever reaches the address may use it")
+    program = find_vllm(vllm)
+    say(format_plan(found))
+    asyncio.run(serve(_commands(found, asked), program, key, start_timeout, say))
 
 
-def _plan(model: str, guard_model: str, node: "Node", kv_dtype: str) -> "Plan":
-    from deploy.sizing import plan
+def _plan(asked: Asked, node: "Node") -> "Plan":
+    from deploy.sizing import Wanted, plan
 
-    if kv_dtype not in ("auto", "fp8"):
-        raise BadRequest(f"there is no KV type {kv_dtype!r}", hint="Choose 'auto' or 'fp8'.")
-    guard = None if guard_model == "none" else _model(guard_model)
-    return plan(_model(model), guard, node, fp8_kv=kv_dtype == "fp8")
+    caches = {"auto": None, "fp8": True, "bf16": False}
+    if asked.kv_dtype not in caches:
+        raise BadRequest(
+            f"there is no KV type {asked.kv_dtype!r}", hint=f"Choose one of {', '.join(caches)}."
+        )
+    guard = None if asked.guard_model == "none" else _model(asked.guard_model)
+    model = _model(asked.model)
+    return plan(Wanted(model, guard, caches[asked.kv_dtype], asked.context_tokens), node)
+
+
+def _commands(plan: "Plan", asked: Asked) -> "list[Command]":
+    from deploy.engine import Site, commands
+
+    _check_private(asked.host)
+    key_file = str(asked.key_file.absolute()) if asked.key_file else None
+    places = _place(asked.model), _place(asked.guard_model)
+    site = Site(*places, asked.host, asked.port, asked.guard_port, key_file, asked.tool_template)
+    return commands(plan, site)
 
 
 def _model(name: str) -> "Model":
     """A known model by its name, or what lies in a directory. Nothing is ever downloaded."""
-    from deploy.sizing import BUILT_IN, read_model
+    from deploy.checkpoint import read_model
+    from deploy.sizing import BUILT_IN
 
     directory = Path(name).expanduser()
     if directory.is_dir():
@@ -97,8 +222,44 @@ def _place(name: str) -> str:
     return str(directory.absolute()) if directory.is_dir() else f"/models/{name}"
 
 
-def _node(gpus: int | None, gpu_memory: str | None) -> "Node":
-    from deploy.engine import this_node
+def _check_directories(asked: Asked) -> None:
+    """What `serve` starts must be there, and whole."""
+    from deploy.checkpoint import missing_files
+
+    for name in {asked.model, asked.guard_model} - {"none"}:
+        directory = Path(name).expanduser()
+        if not directory.is_dir():
+            raise BadRequest(
+                f"there is no directory {name}",
+                hint="`serve` needs the directories of both models; it downloads nothing.",
+            )
+        if lacking := missing_files(directory):
+            raise BadRequest(
+                f"{directory} lacks {', '.join(lacking[:3])}{' …' * (len(lacking) > 3)}",
+                hint="Copy the model's files once more.",
+            )
+
+
+def _check_private(host: str) -> None:
+    """vLLM answers much without a key, so it must not be offered to every network.
+
+    Raises:
+        BadRequest: `host` is every address, a public one, or a name.
+    """
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        address = None
+    if address is None or address.is_unspecified or not address.is_private:
+        raise BadRequest(
+            f"{host} is no private address of this machine",
+            hint="vLLM answers /tokenize, /metrics and more without a key: choose 127.0.0.1 or the "
+            "address of a network that only Citadel is in.",
+        )
+
+
+def _node(gpus: int | None, gpu_memory: str | None, capability: float) -> "Node":
+    from deploy.gpus import this_node
     from deploy.sizing import Node
 
     if gpus is None and gpu_memory is None:
@@ -109,4 +270,4 @@ def _node(gpus: int | None, gpu_memory: str | None) -> "Node":
             "a node on paper needs both its number of GPUs and their memory",
             hint="For example: --gpus 8 --gpu-memory 80GiB",
         )
-    return Node(gpus, int(float(found[1]) * UNITS[found[2].upper()]))
+    return Node(gpus, int(float(found[1]) * UNITS[found[2].upper()]), capability)

@@ -47,17 +47,19 @@ def test_the_commands_are_shell_ready_and_offline() -> None:
 
 def test_an_eight_bit_cache_is_only_used_where_it_is_asked_for() -> None:
     said = run("command", *PAPER, "--model", "llama-3.3-70b-fp8", "--kv-dtype", "fp8").stdout
-    assert "--kv-cache-dtype fp8" in said
-    assert len(said.splitlines()) == 4
+    engine, guard = said.splitlines()
+    assert "--kv-cache-dtype fp8" in engine
+    assert "--data-parallel-size 3" in engine, "three replicas of two GPUs behind one address"
+    assert "CUDA_VISIBLE_DEVICES=6" in guard
 
 
 def test_the_gpus_of_this_machine_are_asked_for(tmp_path: Path) -> None:
     program = tmp_path / "nvidia-smi"
-    program.write_text("#!/bin/sh\nfor i in 1 2 3 4 5; do echo 81559; done\n")
+    program.write_text("#!/bin/sh\nfor i in 0 1 2 3 4; do echo $i, 81559, 4, 9.0; done\n")
     program.chmod(0o755)
     planned = run("plan", path=Path(f"{tmp_path}{os.pathsep}/usr/bin{os.pathsep}/bin"))
     assert planned.returncode == 0, planned.stderr
-    assert "5 GPU(s) of 80 GiB" in planned.stdout
+    assert "5 GPUs of 79.6 GiB" in planned.stdout
 
 
 @pytest.mark.parametrize(

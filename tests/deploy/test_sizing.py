@@ -99,7 +99,7 @@ def test_a_window_that_is_asked_for_is_had_or_refused() -> None:
     with pytest.raises(ConfigError, match="does not fit") as refused:
         plan(Wanted(BF16, None, context_tokens=WINDOW), node)
 
-    assert "a window of 25,600 tokens" in refused.value.hint
+    assert "a window of 24,576 tokens" in refused.value.hint
     assert "4 GPUs of this size" in refused.value.hint
 
 
