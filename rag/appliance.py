@@ -38,7 +38,7 @@ class Appliance(AbstractContextManager["Appliance"]):
         """
         self.settings = settings
         self.metrics = Metrics()
-        guard = _guard(settings, say)
+        guard = _guard(settings)
         self.guard: Guard | None = guard and Counted(guard, self.metrics.verdict)
         self.engine = _engine(settings)
         self.writer = _writer(self.engine, settings)
@@ -85,7 +85,7 @@ class Appliance(AbstractContextManager["Appliance"]):
         self.close()
 
 
-def _guard(settings: Settings, say: Callable[[str], None]) -> Guard | None:
+def _guard(settings: Settings) -> Guard | None:
     """The guard that the settings name; with an engine there must be one.
 
     Raises:
@@ -101,8 +101,7 @@ def _guard(settings: Settings, say: Callable[[str], None]) -> Guard | None:
             hint="Set CITADEL_GUARD_URL, or CITADEL_ALLOW_UNGUARDED=true to do without one.",
         )
     if settings.engine_url is not None:
-        logger.warning(UNGUARDED)
-        say(UNGUARDED)
+        logger.warning(UNGUARDED)  # on stderr, as no handler is set
     return None
 
 

@@ -127,9 +127,13 @@ def test_a_guard_that_dies_stops_answers_until_it_is_back(
     assert status() == "answered"
 
 
-def test_an_engine_without_a_guard_is_not_started_unless_that_is_said(settings: Settings) -> None:
+def test_an_engine_without_a_guard_is_not_started_unless_that_is_said_and_logged(
+    settings: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
     with_engine = settings.model_copy(update={"engine_url": "http://127.0.0.1:1/v1"})
     with pytest.raises(ConfigError, match="no guard"):
         Appliance(with_engine)
     with Appliance(with_engine.model_copy(update={"allow_unguarded": True})) as appliance:
         assert appliance.guard is None
+    [said] = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert "CITADEL_ALLOW_UNGUARDED" in said.getMessage()
