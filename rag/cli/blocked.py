@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from rag.store import Store, Withheld
 
 SNIPPET_CHARS = 120
+MAX_DAYS = 100_000
 
 commands = typer.Typer(
     no_args_is_help=True,
@@ -50,7 +51,8 @@ def show(
 def purge(
     ctx: typer.Context,
     older_than: Annotated[
-        int | None, typer.Option(min=0, help="Only those older than so many days.")
+        int | None,
+        typer.Option(min=0, max=MAX_DAYS, metavar="DAYS", help="Only what is older than that."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -89,14 +91,14 @@ def _json(record: "Withheld") -> dict[str, Any]:
 def _line(record: "Withheld") -> str:
     question = _safe(record.question)
     cut = question if len(question) <= SNIPPET_CHARS else f"{question[:SNIPPET_CHARS]} …"
-    when = record.created_at.strftime("%Y-%m-%d %H:%M")
+    when = record.created_at.strftime("%Y-%m-%d %H:%M UTC")
     return f"{record.id:>6}  {when}  {_why(record)} ({record.stage})  {cut}"
 
 
 def _whole(record: "Withheld") -> str:
     lines = [
         f"{record.created_at.isoformat(timespec='seconds')}  request {_safe(record.request_id)}",
-        f"{_why(record)}, in the {record.stage}",
+        f"{_why(record)}{_probability(record)}, in the {record.stage}{_writer(record)}",
         f"asked of {', '.join(map(_safe, record.collections)) or 'no collection'}",
         f"question: {_safe(record.question)}",
     ]
@@ -111,6 +113,14 @@ def _why(record: "Withheld") -> str:
         return f"no verdict: {record.reason or 'unclear'}"
     about = ", ".join(f"{code} {CATEGORIES.get(code, '')}".strip() for code in record.categories)
     return f"blocked: {about or record.reason or 'unsafe'}"
+
+
+def _probability(record: "Withheld") -> str:
+    return "" if record.probability is None else f" (probability {record.probability:.2f})"
+
+
+def _writer(record: "Withheld") -> str:
+    return f", written by {_safe(record.engine)}" if record.engine else ""
 
 
 def _safe(text: str) -> str:

@@ -8,10 +8,10 @@ from sqlalchemy import Connection, Row, delete, insert, select
 
 from rag.errors import NotFound
 from rag.store import tables
+from rag.store.documents import MAX_ID
 from rag.text import valid_unicode
 
 MAX_CHARS = 100_000  # of a text that is kept
-CUT = " […]"
 
 _withheld = tables.withheld
 
@@ -41,7 +41,7 @@ def keep(connection: Connection, record: Withheld) -> None:
     """Add a record."""
     values = asdict(record)
     del values["id"]
-    for name in ("question", "text"):
+    for name in ("request_id", "reason", "question", "text", "engine"):
         values[name] = _storable(values[name])
     connection.execute(insert(_withheld).values(**values))
 
@@ -50,7 +50,7 @@ def listed(connection: Connection, limit: int, before_id: int | None) -> list[Wi
     """The newest records, those before `before_id` where it is given; newest first."""
     query = select(_withheld).order_by(_withheld.c.id.desc()).limit(limit)
     if before_id is not None:
-        query = query.where(_withheld.c.id < before_id)
+        query = query.where(_withheld.c.id < max(0, min(before_id, MAX_ID)))
     return [_record(row) for row in connection.execute(query)]
 
 
@@ -60,7 +60,8 @@ def one(connection: Connection, record_id: int) -> Withheld:
     Raises:
         NotFound: there is none of this number.
     """
-    row = connection.execute(select(_withheld).where(_withheld.c.id == record_id)).first()
+    possible = select(_withheld).where(_withheld.c.id == min(record_id, MAX_ID))
+    row = connection.execute(possible).first() if record_id > 0 else None
     if row is None:
         raise NotFound(
             f"nothing that was blocked has the number {record_id}",
@@ -86,4 +87,5 @@ def _record(row: Row[Any]) -> Withheld:
 def _storable(text: str) -> str:
     """What every database takes, and not without end."""
     text = valid_unicode(text).replace("\0", "\ufffd")
-    return text if len(text) <= MAX_CHARS else text[:MAX_CHARS] + CUT
+    n_more = len(text) - MAX_CHARS
+    return text if n_more <= 0 else text[:MAX_CHARS] + f" [… {n_more:,} more characters]"

@@ -35,7 +35,7 @@ def stopped(tmp_path: Path) -> Citadel:
 
 def test_what_was_stopped_is_listed_without_a_word_of_the_answer(stopped: Citadel) -> None:
     said = stopped("blocked", "list").out
-    assert "2026-11-26 09:00  blocked: S1 violent crimes (answer)" in said
+    assert "2026-11-26 09:00 UTC  blocked: S1 violent crimes (answer)" in said
     assert "First take" not in said
     assert "\x1b" not in said
 
@@ -44,13 +44,21 @@ def test_one_is_shown_whole_and_nothing_in_it_acts_on_the_terminal(stopped: Cita
     said = stopped("blocked", "show", "1").out
     assert "First take" in said and "other." in said
     assert "\x1b" not in said and "\x07" not in said
+    assert "blocked: S1 violent crimes (probability 0.97), in the answer, written by llama" in said
     assert stopped("blocked", "show", "1", "--json").json["stage"] == "answer"
 
 
-def test_a_number_that_is_none_is_said_with_what_to_do(stopped: Citadel) -> None:
-    ended = stopped("blocked", "show", "9")
+@pytest.mark.parametrize("number", ["9", "9" * 30])
+def test_a_number_that_is_none_is_said_with_what_to_do(stopped: Citadel, number: str) -> None:
+    ended = stopped("blocked", "show", number)
     assert ended.code == 2
     assert "citadel blocked list" in ended.err
+
+
+def test_an_age_that_is_none_is_refused(stopped: Citadel) -> None:
+    assert stopped("blocked", "purge", "--older-than", "9" * 30).code == 2
+    assert stopped("blocked", "purge", "--older-than", "-1").code == 2
+    assert "S1" in stopped("blocked", "list").out
 
 
 def test_what_is_purged_is_gone(stopped: Citadel) -> None:

@@ -1,12 +1,13 @@
 """What the guard stopped is kept whole, newest first, until it is purged."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from rag.errors import NotFound
 from rag.store import Store, Withheld
-from rag.store.withheld import CUT, MAX_CHARS
+from rag.store.withheld import MAX_CHARS
 
 NOW = datetime(2026, 11, 26, 9, 0, tzinfo=UTC)
 
@@ -53,12 +54,25 @@ def test_text_that_no_database_takes_is_kept_as_far_as_it_goes(store: Store) -> 
     store.keep_withheld(record("half \ud800 and \0", text="x" * (MAX_CHARS + 1)))
     [found] = store.withheld()
     assert found.question == "half ? and \ufffd"
-    assert found.text == "x" * MAX_CHARS + CUT
+    assert found.text == "x" * MAX_CHARS + " [… 1 more characters]"
 
 
-def test_a_number_that_is_none_is_not_found(store: Store) -> None:
+def test_a_name_that_a_server_gives_itself_is_storable_too(store: Store) -> None:
+    store.keep_withheld(replace(record(), engine="ll\0ama"))
+    assert store.withheld()[0].engine == "ll\ufffdama"
+
+
+@pytest.mark.parametrize("number", [7, 0, -1, 2**70, -(2**70)])
+def test_a_number_that_is_none_is_not_found(store: Store, number: int) -> None:
+    store.keep_withheld(record())
     with pytest.raises(NotFound):
-        store.withheld_one(7)
+        store.withheld_one(number)
+
+
+def test_any_number_may_be_read_on_from(store: Store) -> None:
+    store.keep_withheld(record())
+    assert len(store.withheld(9, 2**70)) == 1
+    assert store.withheld(9, -(2**70)) == []
 
 
 def test_only_what_is_old_enough_is_purged(store: Store) -> None:
