@@ -10,7 +10,7 @@ from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, genera
 
 if TYPE_CHECKING:
     from rag.answer.admission import Admission
-    from rag.answer.events import Final
+    from rag.answer.events import Final, Support
     from rag.answer.guard import Verdict
 
 SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160)
@@ -38,7 +38,7 @@ class Metrics:
         )
         self._tokens = Counter(
             "citadel_engine_tokens",
-            "Tokens read, cached and written.",
+            "Tokens read, of these found in the prefix cache, and written.",
             ("kind",),
             registry=registry,
         )
@@ -46,7 +46,11 @@ class Metrics:
             "citadel_notices", "Notices to readers.", ("kind",), registry=registry
         )
         self._seconds = Histogram(
-            "citadel_answer_seconds", "Whole answers.", ("by",), buckets=SECONDS, registry=registry
+            "citadel_answer_seconds",
+            "From a question to the end of its answer.",
+            ("by",),
+            buckets=SECONDS,
+            registry=registry,
         )
         self._first = Histogram(
             "citadel_first_token_seconds",
@@ -55,13 +59,22 @@ class Metrics:
             registry=registry,
         )
         self._verdicts = Counter(
-            "citadel_guard_verdicts", "Verdicts.", ("action", "label", "reason"), registry=registry
+            "citadel_guard_verdicts",
+            "Verdicts of the guard, and what followed.",
+            ("action", "label", "reason"),
+            registry=registry,
         )
         self._categories = Counter(
-            "citadel_guard_categories", "Categories found.", ("category",), registry=registry
+            "citadel_guard_categories",
+            "Categories that the guard has named.",
+            ("category",),
+            registry=registry,
         )
         self._verdict_seconds = Histogram(
-            "citadel_guard_seconds", "Verdicts.", buckets=VERDICT_SECONDS, registry=registry
+            "citadel_guard_seconds",
+            "From asking the guard to its verdict.",
+            buckets=VERDICT_SECONDS,
+            registry=registry,
         )
         self._gauges = {
             name: Gauge(f"citadel_engine_{name}", text, registry=registry)
@@ -80,20 +93,21 @@ class Metrics:
         self._seconds.labels(by).observe(final.timings_ms.get("total", 0.0) / 1000)
         for notice in final.notices:
             self._notices.labels(notice.kind).inc()
-        if by == "quotes":
-            return
-        support = final.support
+        if final.usage is not None:  # an engine may have worked for what became quotes
+            self._tokens.labels("read").inc(final.usage.prompt_tokens)
+            self._tokens.labels("cached").inc(final.usage.cached_tokens)
+            self._tokens.labels("written").inc(final.usage.answer_tokens)
+        if "first_token" in final.timings_ms:
+            self._first.observe(final.timings_ms["first_token"] / 1000)
+        if by == "engine":
+            self._checked(final.support)
+
+    def _checked(self, support: "Support") -> None:
         n_shown = support.n_sentences - support.n_dropped
         self._sentences.labels("supported").inc(support.n_supported)
         self._sentences.labels("unsupported").inc(n_shown - support.n_supported)
         self._sentences.labels("left_out").inc(support.n_dropped)
         self._unknown.inc(support.n_unknown_keys)
-        if "first_token" in final.timings_ms:
-            self._first.observe(final.timings_ms["first_token"] / 1000)
-        if final.usage is not None:
-            self._tokens.labels("read").inc(final.usage.prompt_tokens)
-            self._tokens.labels("cached").inc(final.usage.cached_tokens)
-            self._tokens.labels("written").inc(final.usage.answer_tokens)
 
     def verdict(self, verdict: "Verdict") -> None:
         """Count a verdict of the guard."""

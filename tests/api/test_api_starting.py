@@ -11,7 +11,7 @@ from rag.appliance import Appliance
 from rag.errors import StoreError
 from rag.settings import Settings
 
-PATHS = ["/readyz", "/v1/status", "/v1/documents", "/v1/collections"]
+PATHS = ["/readyz", "/metrics", "/v1/status", "/v1/documents", "/v1/collections"]
 
 
 def test_it_listens_while_it_loads(settings: Settings, ids: dict[str, int]) -> None:
