@@ -162,6 +162,7 @@ def test_no_reader_has_a_default_access() -> None:
         "collections",
         *("changes", "check", "check_originals", "close", "commit_source", "failures"),
         *("forget_snapshot", "head", "quarantined", "release_quarantined", "remove_quarantined"),
+        *("keep_withheld", "purge_withheld", "withheld", "withheld_one"),  # for who administers it
         *("index_rows", "model_ids", "move_source", "open", "reading", "record_failure"),
         *("record_snapshot", "remove_sources", "snapshots", "sources", "stats"),
         *("sweep_originals", "touch_source"),
