@@ -115,6 +115,33 @@ def test_what_makes_no_sense_is_refused(client: httpx.Client, wrong: dict[str, A
     assert response.json()["errors"]
 
 
+def test_the_state_of_guard_and_engine_is_told(client: httpx.Client) -> None:
+    ready = models.Readiness.model_validate(client.get("/readyz").json())
+    assert (ready.answers, ready.guard) == ("engine", "unguarded")
+    status = models.Status.model_validate(client.get("/v1/status").json())
+    assert (status.answers, status.guard) == ("engine", "unguarded")
+
+
+def test_what_was_done_is_counted_without_a_word_of_it(client: httpx.Client) -> None:
+    def counted() -> dict[str, float]:
+        text = client.get("/metrics").text
+        lines = [line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#")]
+        return {name: float(value) for name, value in lines}
+
+    before = counted()
+    client.post("/v1/query", json={"question": QUESTION})
+    after = counted()
+    for name in (
+        'citadel_questions_total{by="engine",status="answered"}',
+        'citadel_sentences_total{outcome="supported"}',
+        "citadel_first_token_seconds_count",
+        'citadel_notices_total{kind="unguarded"}',
+    ):
+        assert after[name] == before.get(name, 0) + 1
+    assert after["citadel_engine_kv_tokens"] > 0
+    assert "annual leave" not in client.get("/metrics").text
+
+
 @pytest.mark.parametrize("stream", [False, True])
 def test_beyond_the_waiting_places_is_429_with_a_time_to_come_back(
     client: httpx.Client, written: Live, engine: FakeVLLM, stream: bool
@@ -150,30 +177,3 @@ def test_beyond_the_waiting_places_is_429_with_a_time_to_come_back(
     assert response.status_code == 429
     assert int(response.headers["retry-after"]) >= 1
     assert response.json()["type"] == "urn:citadel:problem:engine-busy"
-
-
-def test_the_state_of_guard_and_engine_is_told(client: httpx.Client) -> None:
-    ready = models.Readiness.model_validate(client.get("/readyz").json())
-    assert (ready.answers, ready.guard) == ("engine", "unguarded")
-    status = models.Status.model_validate(client.get("/v1/status").json())
-    assert (status.answers, status.guard) == ("engine", "unguarded")
-
-
-def test_what_was_done_is_counted_without_a_word_of_it(client: httpx.Client) -> None:
-    def counted() -> dict[str, float]:
-        text = client.get("/metrics").text
-        lines = [line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#")]
-        return {name: float(value) for name, value in lines}
-
-    before = counted()
-    client.post("/v1/query", json={"question": QUESTION})
-    after = counted()
-    for name in (
-        'citadel_questions_total{by="engine",status="answered"}',
-        'citadel_sentences_total{outcome="supported"}',
-        "citadel_first_token_seconds_count",
-        'citadel_notices_total{kind="unguarded"}',
-    ):
-        assert after[name] == before.get(name, 0) + 1
-    assert after["citadel_engine_kv_tokens"] > 0
-    assert "annual leave" not in client.get("/metrics").text
