@@ -58,6 +58,7 @@ class Asked:
     parts: Parts
     options: Options
     request_id: str
+    query: str = ""  # what is searched
     draft: Draft = field(default_factory=Draft)
     steps: list[Step] = field(default_factory=list)
     stopped: tuple[Stage, Verdict] | None = None  # where and why the guard ended it
@@ -79,7 +80,9 @@ class Asked:
 
     def judged(self, verdict: Verdict, stage: Stage) -> Notice | None:
         """Take note of a verdict; the first one that blocks is the one that counts."""
-        if verdict.action == "block" and self.stopped is None:
+        if self.stopped is not None:
+            return None
+        if verdict.action == "block":
             self.stopped = (stage, verdict)
         return self.draft.judged(verdict)
 
@@ -97,7 +100,7 @@ class Asked:
             probability=verdict.probability,
             reason=verdict.reason,
             question=self.question,
-            text=self.draft.taken_back,
+            text=self.query if stage == "question" else self.draft.taken_back,
             collections=tuple(sorted(self.access.collections)),
             engine=self.draft.written_by,
         )

@@ -83,7 +83,7 @@ async def answer(
         parts.writer.check_room()
     async with Judging(parts.guard) as judging:
         judging.start(asked.question)
-        query = await _query(asked)
+        query = asked.query = await _query(asked)
         judging.start(query)
         found = await to_thread.run_sync(_find, query, asked)
         async with aclosing(_researched(asked, judging, found)) as steps:

@@ -18,7 +18,8 @@ _withheld = tables.withheld
 
 @dataclass(frozen=True, slots=True)
 class Withheld:
-    """A question that got no answer because of the guard. `text` is what had been written by then.
+    """A question that got no answer because of the guard. `text` is what had been written by then,
+    or the question as it was searched.
 
     `stage` is what the verdict was on: the question, the answer, or what a research had found.
     """
