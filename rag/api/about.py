@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 from starlette.responses import JSONResponse
 
-from rag.api import models
+from rag.api import models, requests
 from rag.api.auth import Caller, access_of
 from rag.api.backing import appliance_of, caller_of
 from rag.api.docs import documented
@@ -39,7 +39,7 @@ def list_collections(appliance: Loaded, caller: Recognised) -> JSONResponse:
 def list_failures(
     appliance: Loaded,
     caller: Recognised,
-    collection: Annotated[list[models.Plain] | None, Query(description=models.NARROW)] = None,
+    collection: Annotated[list[requests.Plain] | None, Query(description=requests.NARROW)] = None,
 ) -> JSONResponse:
     """The files that were not ingested, each with the reason and what to do about it."""
     access = access_of(caller, appliance.store, collection)

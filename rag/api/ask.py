@@ -12,7 +12,7 @@ from rag.answer.conversation import Turn
 from rag.answer.events import Event
 from rag.answer.options import Options
 from rag.answer.pipeline import collect
-from rag.api import models
+from rag.api import models, requests
 from rag.api.auth import Caller, access_of
 from rag.api.backing import appliance_of, caller_of
 from rag.api.docs import EVENTS, documented
@@ -29,7 +29,7 @@ Recognised = Annotated[Caller, Depends(caller_of)]
 @router.post(
     "/v1/search", response_model=models.SearchResponse, responses=documented(400, 404, 413)
 )
-def search(appliance: Loaded, caller: Recognised, body: models.SearchRequest) -> JSONResponse:
+def search(appliance: Loaded, caller: Recognised, body: requests.SearchRequest) -> JSONResponse:
     """The passages nearest to a query, best first."""
     access = access_of(caller, appliance.store, body.collection)
     result = appliance.search(body.query, access, body.k)
@@ -49,7 +49,7 @@ def search(appliance: Loaded, caller: Recognised, body: models.SearchRequest) ->
     | {200: {"content": {"text/event-stream": {"schema": {"type": "string"}, "example": EVENTS}}}},
 )
 async def query(
-    request: Request, appliance: Loaded, caller: Recognised, body: models.QueryRequest
+    request: Request, appliance: Loaded, caller: Recognised, body: requests.QueryRequest
 ) -> Response:
     """The answer to a question: sentences with the passages of your documents that they rest on.
 

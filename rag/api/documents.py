@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi import Path as InPath
 from starlette.responses import FileResponse, JSONResponse, Response
 
-from rag.api import models
+from rag.api import models, requests
 from rag.api.auth import Caller, access_of
 from rag.api.backing import appliance_of, caller_of
 from rag.api.docs import PNG, documented
@@ -30,8 +30,8 @@ _MEDIA_TYPE = re.compile(r"[a-z]+/[a-z0-9.+-]+")
 
 Loaded = Annotated[Appliance, Depends(appliance_of)]
 Recognised = Annotated[Caller, Depends(caller_of)]
-Id = Annotated[int, InPath(ge=1, le=models.MAX_ID)]
-Offset = Annotated[int, Query(ge=0, le=models.MAX_OFFSET)]
+Id = Annotated[int, InPath(ge=1, le=requests.MAX_ID)]
+Offset = Annotated[int, Query(ge=0, le=requests.MAX_OFFSET)]
 
 
 @router.get("/v1/documents", response_model=models.DocumentList, responses=documented())
@@ -40,8 +40,8 @@ def list_documents(
     caller: Recognised,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: Annotated[str, Query(pattern=r"^\d{1,18}$", description="`next_cursor`.")] = "0",
-    title: Annotated[models.Plain, Query(description="Part of the title.")] = "",
-    collection: Annotated[list[models.Plain] | None, Query(description=models.NARROW)] = None,
+    title: Annotated[requests.Plain, Query(description="Part of the title.")] = "",
+    collection: Annotated[list[requests.Plain] | None, Query(description=requests.NARROW)] = None,
 ) -> JSONResponse:
     """The documents that you may read, oldest first."""
     store = appliance.store

@@ -1,101 +1,21 @@
-"""Requests and responses as the API documents them, each with an example.
+"""Responses as the API documents them, each with an example.
 
-Requests are validated by these. Responses are built by `rag.wire` and the routes; the tests hold
-them against these.
+They are built by `rag.wire` and the routes; the tests hold them against these.
 """
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from rag.api import examples
+from rag.api.requests import Depth
 
-MAX_QUESTION_CHARS = 4000
-MAX_ANSWER_CHARS = 20_000  # of one earlier answer
-MAX_TURNS = 50
-MAX_ID = 2**63 - 1
-MAX_OFFSET = 2**31 - 1
-
-
-def _asked(text: str) -> str:
-    """A question without the blanks around it; not empty, not too long."""
-    text = text.strip()
-    if not text:
-        raise ValueError("must not be empty")
-    if len(text) > MAX_QUESTION_CHARS:
-        raise ValueError(
-            f"must have at most {MAX_QUESTION_CHARS:,} characters; this has {len(text):,}"
-        )
-    return text
-
-
-def _plain(text: str) -> str:
-    """Text that every database and tokenizer takes: no NUL, no half of a surrogate pair."""
-    if "\0" in text:
-        raise ValueError("must not contain NUL characters")
-    if any("\ud800" <= character <= "\udfff" for character in text):
-        raise ValueError("must not contain half of a surrogate pair")
-    return text
-
-
-def _listed(value: Any) -> Any:
-    """One name is a list of one."""
-    return [value] if isinstance(value, str) else value
-
-
-Asked = Annotated[str, AfterValidator(_plain), AfterValidator(_asked)]
-Said = Annotated[str, Field(max_length=MAX_ANSWER_CHARS), AfterValidator(_plain)]
 Answers = Annotated[Literal["quotes", "engine"], Field(description="What answers are made of.")]
 Guarding = Annotated[
     Literal["on", "none", "unguarded"],
     Field(description="Whether a guard reads along; `unguarded`: an engine writes without one."),
 ]
-Depth = Literal["quick", "standard", "exhaustive"]
-Plain = Annotated[str, Field(max_length=500), AfterValidator(_plain)]
-Collections = Annotated[list[Plain], Field(min_length=1, max_length=100), BeforeValidator(_listed)]
-NARROW = "One collection or several; narrows what is searched and can never widen it."
-
-
-class _Request(BaseModel):
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
-
-
-class SearchRequest(_Request):
-    """What to search for."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [examples.SEARCH]})
-    query: Asked = Field(description=f"1 to {MAX_QUESTION_CHARS} characters.")
-    k: int = Field(10, ge=1, le=100, description="Most hits.")
-    collection: Collections | None = Field(None, description=NARROW)
-
-
-class Turn(_Request):
-    """A question of a conversation and what was answered."""
-
-    question: Asked
-    answer: Said = Field(description=f"At most {MAX_ANSWER_CHARS:,} characters.")
-
-
-class QueryRequest(_Request):
-    """What to answer, and how; what is left out is as the server's settings say."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [examples.QUERY]})
-    question: Asked = Field(description=f"1 to {MAX_QUESTION_CHARS} characters.")
-    collection: Collections | None = Field(None, description=NARROW)
-    stream: bool = Field(False, description="Answer with server-sent events.")
-    depth: Depth | None = Field(
-        None, description="How much the engine reads: 8k, 32k tokens, or its whole window."
-    )
-    history: list[Turn] = Field(
-        [], max_length=MAX_TURNS, description="The conversation so far, oldest first."
-    )
-    rewrite: bool | None = Field(
-        None, description="Search for a follow-up as it stands alone, by the conversation."
-    )
-    research: bool = Field(
-        False, description="Let the engine search by itself first; several times slower."
-    )
 
 
 class _Response(BaseModel):

@@ -9,7 +9,7 @@ import pytest
 from api_live import Live
 from playwright.sync_api import sync_playwright
 
-from rag.api import examples, models
+from rag.api import examples, models, requests
 
 METHODS = {"get", "post"}
 NO_JSON = {"image/png", "application/octet-stream", "application/openmetrics-text"}
@@ -78,9 +78,9 @@ def test_credentials_are_documented(openapi: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("model", "example"),
     [
-        (models.SearchRequest, examples.SEARCH),
+        (requests.SearchRequest, examples.SEARCH),
         (models.SearchResponse, examples.SEARCH_RESULT),
-        (models.QueryRequest, examples.QUERY),
+        (requests.QueryRequest, examples.QUERY),
         (models.Answer, examples.ANSWER),
         (models.DocumentList, examples.DOCUMENT_LIST),
         (models.Text, examples.TEXT),
