@@ -21,6 +21,8 @@ NAMES = (
     "support",
     "guarding",
     "languages",
+    "followups",
+    "admission",
 )
 
 
