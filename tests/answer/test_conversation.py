@@ -9,14 +9,19 @@ from typing import Any
 
 import pytest
 from bpe import train
+from company import DOCS
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rag.answer import conversation
 from rag.answer.conversation import Turn, remembered, standalone
+from rag.answer.events import Final
 from rag.answer.openai_engine import OpenAIEngine
+from rag.answer.options import Options
+from rag.answer.pipeline import collect
 from rag.answer.prompts import NOT_FOUND, REWRITE, SUMMARY, conversation_text
 from rag.answer.tokens import ExactCounter, TokenCounter, byte_bound
+from rag.appliance import Appliance
 from rag.settings import Settings
 from tests.fakes.vllm import FakeVLLM, fake_vllm
 
@@ -88,6 +93,12 @@ def memory(
             await engine.aclose()
 
     return asyncio.run(ask())
+
+
+def answered(appliance: Appliance, question: str, history: Sequence[Turn]) -> Final:
+    """The whole answer, in a conversation."""
+    options = Options(history=history)
+    return asyncio.run(collect(appliance.answer(question, DOCS, request_id="r", options=options)))
 
 
 def sent(fake: FakeVLLM, system: str) -> list[str]:
@@ -217,6 +228,18 @@ def test_a_rewrite_in_another_script_is_known_by_its_words(fake: FakeVLLM) -> No
     history = [Turn("ฉันมีวันลาพักร้อนกี่วัน", "คุณมีวันลาพักร้อน 30 วัน")]
     fake.answer = lambda body: "ใครอนุมัติวันลาพักร้อน"
     assert alone(fake, history, "ใครอนุมัติมัน") == "ใครอนุมัติวันลาพักร้อน"
+
+
+def test_quotes_for_a_follow_up_are_found_by_what_it_leans_on(asked: Appliance) -> None:
+    history = (Turn("How many days of leave do I get for moving house?", "Two days."),)
+    question = "And until when must I report a stolen laptop?"
+    kept = answered(asked, question, history)
+    assert "four hours" in kept.answer
+    leave = (Turn("How many days of annual leave are there?", "Thirty days."),)
+    found = answered(asked, "And when is it lost?", leave)
+    assert found.searched.query == f"And when is it lost? ({leave[0].question})"
+    assert "end of March" in found.answer.replace("\n", " ")
+    assert answered(asked, "And when is it lost?", ()).searched.query == "And when is it lost?"
 
 
 # What is remembered
