@@ -138,6 +138,11 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address that the API and the page listen on.")
     port: int = Field(8000, ge=0, le=65535, description="Port of the API.")
     ui_port: int = Field(8501, ge=0, le=65535, description="Port of the page.")
+    public_url: str | None = Field(
+        None,
+        pattern=r"^https?://[^/?#@\s]+$",
+        description="What browsers call page and API by, behind a proxy: https://citadel.example.",
+    )
     token: SecretStr | None = Field(
         None, description="Fixed API token; made at random and kept in data_dir when unset."
     )

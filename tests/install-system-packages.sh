@@ -6,6 +6,7 @@ packages=(
     tesseract-ocr tesseract-ocr-eng tesseract-ocr-deu tesseract-ocr-spa # scanned pages
     libreoffice-writer-nogui libreoffice-calc-nogui libreoffice-impress-nogui # old Office formats
     chromium fonts-dejavu-core # the page's tests
+    nginx-light # the proxy in front
     postgresql # the store's suite runs on it too
 )
 

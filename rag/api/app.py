@@ -28,13 +28,20 @@ Programs authenticate with `Authorization: Bearer <token>`; `citadel token` prin
 
 
 def create_app(
-    load: Callable[[], Appliance], *, token: str, host: str, port: int, ui_port: int
+    load: Callable[[], Appliance],
+    *,
+    token: str,
+    host: str,
+    port: int,
+    ui_port: int,
+    public_url: str | None = None,
 ) -> FastAPI:
     """The API over the appliance that `load` opens, which happens while it already listens.
 
-    `host`, `port` and `ui_port` are what API and page are bound to.
+    `host`, `port` and `ui_port` are what API and page are bound to; `public_url` is what browsers
+    call them by where a proxy stands before them.
     """
-    gate = Gate(token, port=port, ui_port=ui_port)
+    gate = Gate(token, port=port, ui_port=ui_port, public_url=public_url)
     app = FastAPI(
         title="Citadel API",
         summary="Questions answered from your own documents, every sentence cited.",
@@ -47,6 +54,7 @@ def create_app(
     )
     app.state.gate, app.state.backing, app.state.renderer = gate, Backing(load), Renderer()
     app.state.host, app.state.port, app.state.ui_port = host, port, ui_port
+    app.state.public_url = public_url
     app.add_middleware(Border, gate=gate)
     for error in (CitadelError, HTTPException, RequestValidationError):
         app.add_exception_handler(error, on_error)

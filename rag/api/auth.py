@@ -57,9 +57,12 @@ class Caller:
 class Gate:
     """Authenticates requests, and keeps the login links and sessions that were given out."""
 
-    def __init__(self, token: str, *, port: int, ui_port: int) -> None:
+    def __init__(
+        self, token: str, *, port: int, ui_port: int, public_url: str | None = None
+    ) -> None:
         self._token = tokens.digest(token)
         self._ports = (port, ui_port)
+        self._public_origin = public_url and public_url.lower()
         self.links = tokens.Issued(tokens.LINK_TTL_S)
         self.sessions = tokens.Issued(tokens.SESSION_TTL_S)
 
@@ -98,7 +101,9 @@ class Gate:
     def _may_use_cookie(self, headers: Headers, method: str) -> bool:
         if headers.get("sec-fetch-site") == "cross-site":
             return False
-        return method in SAFE_METHODS or _own_origin(headers, self._ports)
+        if method in SAFE_METHODS or _own_origin(headers, self._ports):
+            return True
+        return headers.get("origin", "").lower() == self._public_origin
 
 
 async def is_same_user(scope: Scope, headers: Headers) -> bool:

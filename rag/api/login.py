@@ -34,7 +34,7 @@ async def make_login_link(
             hint="Use the API token, or run `citadel serve` again.",
         )
     gate: Gate = request.app.state.gate
-    base = base_url(_host_of(request), request.app.state.port)
+    base = request.app.state.public_url or base_url(_host_of(request), request.app.state.port)
     link = f"{base}/login?token={gate.links.issue()}"
     return JSONResponse({"url": link, "expires_in_s": LINK_TTL_S}, status_code=200)
 
@@ -50,11 +50,17 @@ async def log_in(
 ) -> RedirectResponse:
     """Exchange a one-time token for a session that lasts twelve hours."""
     gate: Gate = request.app.state.gate
-    page = base_url(_host_of(request), request.app.state.ui_port)
+    public: str | None = request.app.state.public_url
+    page = public or base_url(_host_of(request), request.app.state.ui_port)
     response = RedirectResponse(f"{page}/", 303, headers={"Cache-Control": "no-store"})
     if gate.links.redeem(token):
         response.set_cookie(
-            COOKIE, gate.sessions.issue(), max_age=SESSION_TTL_S, httponly=True, samesite="strict"
+            COOKIE,
+            gate.sessions.issue(),
+            max_age=SESSION_TTL_S,
+            httponly=True,
+            samesite="strict",
+            secure=page.startswith("https:"),
         )
     elif not gate.sessions.valid(request.cookies.get(COOKIE, "")):
         raise Unauthorized(

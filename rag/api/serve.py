@@ -25,10 +25,11 @@ BACKLOG = 512
 GRACE_S = 5  # for requests in flight when the server is told to end
 
 
-def serve(settings: Settings) -> int:
+def serve(settings: Settings, *, with_page: bool = True) -> int:
     """Run API and page until SIGINT or SIGTERM. Returns the exit code.
 
-    Prints one line on stdout when both can be used: an address with a one-time token.
+    Prints one line on stdout when both can be used: an address with a one-time token. Without the
+    page, that is somebody else's to run.
 
     Raises:
         ConfigError: a port is taken, an address is not ours, or the token's file is unsafe.
@@ -37,21 +38,24 @@ def serve(settings: Settings) -> int:
     token = api_token(settings)
     with (
         bound_socket(settings.host, settings.port, "--port") as api_socket,
-        bound_socket(settings.host, settings.ui_port, "--ui-port") as page_socket,
+        bound_socket(settings.host, settings.ui_port if with_page else 0, "--ui-port") as free,
     ):
-        port, ui_port = api_socket.getsockname()[1], page_socket.getsockname()[1]
-        page_socket.close()  # Streamlit binds it again; there is no way to hand it over
+        port, ui_port = api_socket.getsockname()[1], free.getsockname()[1]
+        free.close()  # Streamlit binds it again; there is no way to hand it over
         app = create_app(
             lambda: Appliance(settings),
             token=token,
             host=settings.host,
             port=port,
             ui_port=ui_port,
+            public_url=settings.public_url,
         )
         api = base_url(settings.host, port)
-        page = Page(settings.host, ui_port, {"CITADEL_API_URL": api}, _say)
+        environment = {"CITADEL_API_URL": api}
+        page = Page(settings.host, ui_port, environment, _say) if with_page else None
         server = Server(server_config(app), app.state.backing, api_socket)
-        urls = Urls(f"{api}/login?token={app.state.gate.links.issue()}", api)
+        known_as = settings.public_url or api
+        urls = Urls(f"{known_as}/login?token={app.state.gate.links.issue()}", api)
         return asyncio.run(_run(server, page, urls))
 
 
@@ -83,10 +87,10 @@ class Server(uvicorn.Server):
         await self.serve(sockets=[self._bound])
 
 
-async def _run(server: Server, page: Page, urls: Urls) -> int:
+async def _run(server: Server, page: Page | None, urls: Urls) -> int:
     """Run API and page side by side until the server ends, by a signal or for want of loading."""
     serving = asyncio.create_task(server.serve_bound())
-    showing = asyncio.create_task(page.run())
+    showing = asyncio.create_task(page.run() if page else asyncio.Event().wait())
     announcing = asyncio.create_task(_announce(server, page, showing, urls))
     try:
         await serving
@@ -99,17 +103,20 @@ async def _run(server: Server, page: Page, urls: Urls) -> int:
     return 0
 
 
-async def _announce(server: Server, page: Page, showing: "asyncio.Task[None]", urls: Urls) -> None:
+async def _announce(
+    server: Server, page: Page | None, showing: "asyncio.Task[object]", urls: Urls
+) -> None:
     """Say where everything is once it works; end the server where it cannot."""
     await server.backing.done.wait()
     if server.backing.error is not None:
         server.should_exit = True
         return
-    answering = asyncio.create_task(page.answering())
-    try:
-        await asyncio.wait((answering, showing), return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        answering.cancel()
+    if page is not None:
+        answering = asyncio.create_task(page.answering())
+        try:
+            await asyncio.wait((answering, showing), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            answering.cancel()
     if not showing.done():
         print(f"Citadel is ready: {urls.login}", flush=True)  # noqa: T201  the command's result
         _say("The link logs one browser in, once, within an hour.")

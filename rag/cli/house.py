@@ -99,12 +99,17 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port of the API.")] = None,
     ui_port: Annotated[int | None, typer.Option(help="Port of the page.")] = None,
+    with_page: Annotated[
+        bool, typer.Option("--page/--no-page", help="Whether to serve the page as well.")
+    ] = True,
 ) -> None:
     """Serve the API and the page until Ctrl-C."""
     from rag.api.serve import serve as run
 
     frame: Frame = ctx.obj
-    raise typer.Exit(run(frame.settings(host=host, port=port, ui_port=ui_port)))
+    raise typer.Exit(
+        run(frame.settings(host=host, port=port, ui_port=ui_port), with_page=with_page)
+    )
 
 
 @app.command()

@@ -1,0 +1,204 @@
+"""The proxy's own configuration, run by a real nginx in front of the real API and the real page."""
+
+import datetime
+import os
+import re
+import select
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from playwright.sync_api import expect, sync_playwright
+
+ROOT = Path(__file__).parents[2]
+TOKEN = "a-token-for-the-tests-only"
+WAIT_S = 60
+NOTES = "# Leave\n\nEvery employee has thirty days of paid annual leave."
+QUESTION = "How many days of annual leave does every employee have?"
+CITADEL = (sys.executable, "-c", "from rag.cli import main; main()")
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port: int = listening.getsockname()[1]
+        return port
+
+
+def certify(folder: Path) -> None:
+    """A certificate for localhost, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now)
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    pem = serialization.Encoding.PEM
+    (folder / "tls_certificate").write_bytes(certificate.public_bytes(pem))
+    (folder / "tls_key").write_bytes(
+        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+
+
+@contextmanager
+def running(
+    command: list[str], environment: dict[str, str], log: Path
+) -> Iterator["subprocess.Popen[str]"]:
+    with log.open("w") as errors:
+        process = subprocess.Popen(
+            command, env=environment, cwd=ROOT, stdout=subprocess.PIPE, stderr=errors, text=True
+        )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(15)
+        finally:
+            process.kill()
+            process.communicate()
+
+
+def await_port(port: int) -> None:
+    deadline = time.monotonic() + WAIT_S
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        else:
+            return
+
+
+@dataclass
+class Site:
+    """What the proxy stands before."""
+
+    url: str
+    login: str
+
+    def client(self) -> httpx.Client:
+        return httpx.Client(base_url=self.url, verify=False, trust_env=False, timeout=WAIT_S)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory, model_home: Path) -> Iterator[Site]:
+    nginx = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
+    if nginx is None:
+        pytest.skip("nginx is missing: apt-get install nginx-light")
+    folder = tmp_path_factory.mktemp("proxy")
+    data_dir = folder / "data"
+    data_dir.mkdir()
+    (data_dir / "models").symlink_to(model_home / "models")
+    (folder / "notes.md").write_text(NOTES)
+    certify(folder)
+    port, api, page = free_port(), free_port(), free_port()
+    url = f"https://localhost:{port}"
+    kept = {name: value for name, value in os.environ.items() if "CITADEL" not in name}
+    environment = kept | {
+        "CITADEL_DATA_DIR": str(data_dir),
+        "CITADEL_EMBED_BACKEND": "openvino",
+        "CITADEL_TOKEN": TOKEN,
+        "CITADEL_PUBLIC_URL": url,
+        "PYTHONPATH": str(ROOT),
+    }
+    ingest = [*CITADEL, "ingest", str(folder / "notes.md")]
+    subprocess.run(ingest, env=environment, check=True, capture_output=True, timeout=WAIT_S)
+    config = (ROOT / "deploy" / "proxy" / "nginx.conf").read_text()
+    for ours, here in (
+        ("/tmp/", f"{folder}/"),  # before what may contain it
+        ("api:8000", f"127.0.0.1:{api}"),
+        ("ui:8501", f"127.0.0.1:{page}"),
+        ("listen 8443", f"listen 127.0.0.1:{port}"),
+        ("/run/secrets/", f"{folder}/"),
+    ):
+        assert ours in config
+        config = config.replace(ours, here)
+    (folder / "nginx.conf").write_text(config)
+    serve = [*CITADEL, "serve", "--no-page", "--port", str(api)]
+    show = [sys.executable, "-m", "ui.start", "run", "ui/app.py", "--server.address=127.0.0.1"]
+    show += [f"--server.port={page}", "--browser.serverAddress=localhost"]
+    proxy = [nginx, "-p", str(folder), "-c", "nginx.conf", "-g", "daemon off;"]
+    with (
+        running(serve, environment, folder / "api.log") as served,
+        running(show, kept | {"CITADEL_API_URL": f"http://127.0.0.1:{api}"}, folder / "page.log"),
+        running(proxy, kept, folder / "proxy.log"),
+    ):
+        assert served.stdout is not None
+        readable, _, _ = select.select([served.stdout], [], [], WAIT_S)
+        line = served.stdout.readline() if readable else ""
+        found = re.fullmatch(r"Citadel is ready: (https://\S+)\n", line)
+        assert found, (folder / "api.log").read_text()
+        for listening in (page, port):
+            await_port(listening)
+        yield Site(url, found[1])
+
+
+def test_the_configuration_is_sound_and_our_routes_pass(site: Site) -> None:
+    token = {"Authorization": f"Bearer {TOKEN}"}
+    with site.client() as client:
+        assert client.get("/readyz").json()["status"] == "ready"
+        assert client.get("/v1/status", headers=token).status_code == 200
+        assert client.get("/docs").status_code == 401
+        assert client.get("/docs", headers=token).status_code == 200
+        assert "Streamlit" in client.get("/").text
+        answer = client.post("/v1/query", json={"question": QUESTION}, headers=token)
+        assert "thirty days" in answer.json()["answer"]
+        assert answer.headers["strict-transport-security"]
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/v2/models", "/nothing", "/tokenize", "/.env"])
+def test_what_is_not_ours_does_not_pass(site: Site, path: str) -> None:
+    with site.client() as client:
+        response = client.get(path, headers={"Authorization": f"Bearer {TOKEN}"})
+    assert response.status_code == 404
+    assert "urn:citadel" not in response.text, "the proxy says so, not the API"
+
+
+def test_who_comes_through_the_proxy_is_nobody_without_a_credential(site: Site) -> None:
+    with site.client() as client:
+        assert client.get("/v1/status").status_code == 401
+
+
+def test_a_login_stays_on_the_public_address_and_its_cookie_on_tls(site: Site) -> None:
+    with site.client() as client:
+        links = client.post("/v1/login-links", headers={"Authorization": f"Bearer {TOKEN}"})
+        login = links.json()["url"]
+        assert login.startswith(f"{site.url}/login?token=")
+        response = client.get(login)
+    assert response.headers["location"] == f"{site.url}/"
+    assert "secure" in response.headers["set-cookie"].lower()
+
+
+@pytest.mark.browser
+def test_the_page_works_through_the_proxy(site: Site) -> None:
+    program = shutil.which("chromium")
+    if program is None:
+        pytest.skip("Chromium is missing: apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        page = browser.new_context(ignore_https_errors=True).new_page()
+        page.goto(site.login)
+        page.get_by_label("Your question").fill(QUESTION)
+        page.keyboard.press("Enter")
+        expect(page.get_by_text("thirty days").first).to_be_visible(timeout=WAIT_S * 1000)
+        browser.close()
