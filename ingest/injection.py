@@ -22,23 +22,38 @@ class Finding(NamedTuple):
     reason: str
 
 
+class Pattern(NamedTuple):
+    """A regular expression, and words of which every text that it matches has one."""
+
+    regex: re.Pattern[str]
+    stems: tuple[str, ...]
+
+    def occurs_in(self, text: str) -> bool:
+        """Whether it matches somewhere. Looking for the stems first costs a tenth of it."""
+        return any(stem in text for stem in self.stems) and bool(self.regex.search(text))
+
+
 class Sign(NamedTuple):
     """Something that instructions to a model have, and how much it says."""
 
     name: str
     weight: float
     reason: str
-    pattern: re.Pattern[str]
+    pattern: Pattern
 
 
 _GAP = re.compile(r"…(\d+)…")
 
 
-def _any(*patterns: str) -> re.Pattern[str]:
-    """One pattern of several, for lower case; `…40…`: at most 40 characters of a sentence."""
+def _any(*patterns: str, stems: str) -> Pattern:
+    """One pattern of several, for lower case; `…40…`: at most 40 characters of a sentence.
+
+    `stems` are parted by bars.
+    """
     whole = "|".join(f"(?:{pattern})" for pattern in patterns)
     whole = _GAP.sub(r"(?:[^.!?।\\n]|[.!?](?=\\w)){0,\1}?", whole)
-    return re.compile(unicodedata.normalize("NFKC", whole))
+    regex = re.compile(unicodedata.normalize("NFKC", whole))
+    return Pattern(regex, tuple(unicodedata.normalize("NFKC", stems).split("|")))
 
 
 def _plain(text: str) -> str:
@@ -97,6 +112,9 @@ _OVERRIDE = _any(
     # th
     r"(?:เพิกเฉย|ละเว้น|ไม่ต้องสนใจ|อย่าสนใจ|ลืม|มองข้าม)…20…(?:คำสั่ง|คำแนะนำ|คำชี้แจง)…20…"
     r"(?:ก่อนหน้า|ข้างต้น|เดิม|ที่ผ่านมา|ของคุณ|ระบบ)",
+    stems="ignor|disregard|forget|override|bypass|missacht|vergiss|vergessen|oublie|pas compte"
+    "|abstraction|dimentica|trascura|olvid|omita|omite|esque|desconsidere|caso omiso|अनदेख|अंदाज"
+    "|उपेक्षा|भूल|เพิกเฉย|ละเว้น|สนใจ|ลืม|มองข้าม",
 )
 # What a chat template, or somebody who pretends to be the system, writes.
 _FORGED = _any(
@@ -113,6 +131,9 @@ _FORGED = _any(
     r"\bsystem[ _-](?:prompt|override) ?[:=\]]|\bdo anything now\b",
     r"\b(?:new|updated|revised|important|urgent|special) (?:system )?(?:instructions?|note|message)"
     r" (?:for|to) (?:the |any |all )?(?:ai\b|assistant|language model|llm|chatbot)",
+    stems="<|inst]|context|passage|user input|prompt|instruction|message|note for|note to|: you "
+    "|: ignore|: from now|: the user|: disregard|mode>|mode >|mode]|mode ]|mode enabled"
+    "|mode activated|override|do anything now",
 )
 # Meddling with the letters or the drift of an answer, as nobody asks of people.
 _TAMPER = _any(
@@ -142,6 +163,8 @@ _TAMPER = _any(
     r"|resumen)\b|\b(?:modifique|altere|insira|acrescente|adicione)\b…80…\b(?:n?a )?sua resposta\b",
     r"(?:अपने|अपनी)\s*(?:उत्तर|जवाब|प्रतिक्रिया)\s*(?:में|के|को)…80…(?:जोड़|शामिल|बदल)",
     r"(?:เพิ่ม|ใส่|แทรก|เปลี่ยน|แก้ไข)…80…(?:ในคำตอบของคุณ|คำตอบของคุณ|ในบทสรุปของคุณ)",
+    stems="your |deine|réponse|sortie|tua risposta|tu respuesta|tu resumen|sua resposta|उत्तर"
+    "|जवाब|प्रतिक्रिया|ของคุณ",
 )
 # Having a prompt or a conversation told, or sent away.
 _REVEAL = _any(
@@ -158,6 +181,9 @@ _REVEAL = _any(
     r"|instruções do sistema)",
     r"(?:सिस्टम|प्रणाली)\s*(?:प्रॉम्प्ट|निर्देश)…30…(?:बता|दिखा|प्रकट|लिख)",
     r"(?:เปิดเผย|แสดง|บอก)…25…(?:คำสั่งระบบ|พรอมต์(?:ของ)?ระบบ|คำสั่งของระบบ)",
+    stems="prompt|initial instr|hidden instr|secret instr|original instr|system instr"
+    "|instructions above|conversation|chat|user's |context|instructions système|istruzioni di"
+    "|instrucciones del|instruções do|सिस्टम|प्रणाली|คำสั่งระบบ|คำสั่งของระบบ|พรอมต์",
 )
 # The weaker signs: each has harmless uses.
 _ROLE = _any(
@@ -173,6 +199,9 @@ _ROLE = _any(
     r"|\bvocê agora é\b|\ba partir de agora,? (?:você|responda|aja)",
     r"अब\s+(?:आप|तुम)…40…(?:हैं|हो)\b|अब\s*से…30…(?:उत्तर|जवाब)",
     r"ตอนนี้คุณ(?:คือ|เป็น)|(?:จาก|นับแต่|ต่อจาก)นี้(?:ไป|เป็นต้นไป)…20…(?:คุณ|ตอบ)",
+    stems="you are |from now on|this point on|from here on|pretend|imagine |act as if|du bist"
+    "|sie sind|ab jetzt|ab sofort|tu es |vous êtes|partir de|ora sei|adesso sei|sei ora|d'ora in"
+    "|ahora eres|agora você|você agora|अब|ตอนนี้คุณ|นี้ไป|นี้เป็นต้นไป",
 )
 _USER = _any(
     r"\b(?:do not|don't|never|without)\b…30…\b(?:mention|tell|reveal|inform|disclos|acknowledg)\w*"
@@ -187,6 +216,8 @@ _USER = _any(
     r"|mencione|revele|diga)\b…40…\busu[aá]rio\b",
     r"उपयोगकर्ता\s*(?:को|से)…40…(?:बताएं|बताओ|कहें|कहो|मत\s*बताएं)",
     r"(?:บอก|แจ้ง)(?:กับ)?ผู้ใช้(?:ให้|ว่า)|(?:อย่า|ห้าม)บอกผู้ใช้",
+    stems="the user|this instruction|this prompt|this note|these instructions|nutzer|utilisateur"
+    "|utente|usuario|usuário|उपयोगकर्ता|ผู้ใช้",
 )
 _ANSWER = _any(
     r"\b(?:in|to|of|with|for|from|start|begin|end|provide) your (?:\w+ )?(?:answer|response|reply"
@@ -202,6 +233,10 @@ _ANSWER = _any(
     r"|únicamente|siempre|apenas|somente|sempre)\b",
     r"(?:अपने|आपके)\s*(?:उत्तर|जवाब)\s*में|(?:केवल|सिर्फ़|सिर्फ|हमेशा)…60…(?:उत्तर|जवाब)\s*द",
     r"ในคำตอบ|ตอบ\s*(?:เพียง|แค่|เฉพาะ|ว่า…40…เท่านั้น)",
+    stems="your |nothing but| only | exactly | solely | just | instead |er antwort|er ausgabe"
+    "|er zusammenfassung| nur| ausschließlich| immer| stattdessen|ta réponse|votre réponse"
+    "|réponds |répondez |écris |dis |a risposta|rispondi |u respuesta|sua resposta| solo| sólo"
+    "|únicamente|siempre|apenas|somente|sempre|उत्तर|जवाब|ตอบ",
 )
 _MODEL = _any(
     r"\b(?:ai|ki|ia)[- ](?:assist[ae]nt\w*|mod\wl\w*|agent\w*|systems?|bots?|chatbots?)",
@@ -212,12 +247,20 @@ _MODEL = _any(
     r"|assistants?\b)",
     r"(?:एआई|ai)\s*(?:सहायक|मॉडल|असिस्टेंट)|भाषा\s*मॉडल|चैटबॉट",
     r"(?:ผู้ช่วย|โมเดล|แบบจำลอง)\s*(?:ai|เอไอ|ปัญญาประดิษฐ์)|โมเดลภาษา|แชทบอท|แชตบอต",
+    stems="ai assist|ai-assist|ai mod|ai-mod|ai agent|ai-agent|ai system|ai-system|ai bot|ai-bot"
+    "|ai chat|ai-chat|ki assist|ki-assist|ki mod|ki-mod|ki agent|ki-agent|ki system|ki-system"
+    "|ki bot|ki-bot|ki chat|ki-chat|ia assist|ia-assist|ia mod|ia-mod|ia agent|ia-agent|ia system"
+    "|ia-system|ia bot|ia-bot|ia chat|ia-chat|language model|language-model|languagemodel"
+    "|sprachmodel|sprach-model|sprach model|llm|chatbot|chat-bot|chatgpt|chat-gpt|modèle|modello"
+    "|modelo|asistente|assistente|assistant|dear ai|hey ai|hello ai|attention|to ai|to the ai"
+    "|to any ai|सहायक|मॉडल|असिस्टेंट|चैटबॉट|ผู้ช่วย|โมเดล|แบบจำลอง|แชทบอท|แชตบอต",
 )
 _LEAK = _any(
     r"!\[[^\]]{0,200}\]\(\s*https?://[^)\s]{1,500}[?=][^)\s]*\)|https?://\S+[?&]\w+=[{\[<]",
     r"\b(?:send|forward|e-?mail|post|upload)\b…60…\b(?:passwords?|credentials|api keys?"
     r"|employee data|confidential)\b…60…(?:https?:|\bto \S+@|\bto www\.)",
     r"\b(?:password|passwort|contraseña|senha|mot de passe)\b…40…\b(?:https?:|www\.|\w+\.com\b)",
+    stems="http|www.|.com|@",
 )
 
 # Fitted: `python -m tests.bench injection --fit`.
@@ -262,13 +305,13 @@ def _weighed(names: set[str]) -> Finding:
 def _signs(text: str) -> list[set[str]]:
     """The names of the signs at each place of a text; empty where it has none at all."""
     plain = _plain(text[:MAX_CHARS])
-    forged = {"forged"} if _FORGED.search(plain) else set()  # the only one that needs its lines
+    forged = {"forged"} if _FORGED.occurs_in(plain) else set()  # the only one that needs its lines
     flat = " ".join(plain.split())
-    present = [s for s in SIGNS if s.name != "forged" and s.pattern.search(flat)]
+    present = [s for s in SIGNS if s.name != "forged" and s.pattern.occurs_in(flat)]
     if not present:
         return [forged] if forged else []
     sentences = [" ".join(sentence.split()) for sentence in _SENTENCE_END.split(plain)]
-    found = [{s.name for s in present if s.pattern.search(one)} for one in sentences]
+    found = [{s.name for s in present if s.pattern.occurs_in(one)} for one in sentences]
     if not any(found):  # it runs over what looks like the end of a sentence
         return [forged | {s.name for s in present}]
     places = range(max(1, len(found) - _NEIGHBOURS + 1))

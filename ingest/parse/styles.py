@@ -6,6 +6,9 @@ from ingest.parse.numbering import W
 
 _CODE_NAMES = ("code", "preformatted", "listing", "macro text")
 _MAX_ANCESTORS = 20
+_TINY_HALF_POINTS = 2
+# White text in a table or a shape stands on the colour of that, which its style may give.
+_COLOURED = frozenset(f"{W}{name}" for name in ("tc", "txbxContent"))
 
 
 class Style(NamedTuple):
@@ -37,14 +40,20 @@ class Styles:
         return _with_own(style, properties)
 
     def hides(self, run: Any) -> bool:
-        """Whether a run is not shown."""
+        """Whether a run is not shown, or nobody would see it: white on white, or a point high."""
         properties = run.find(f"{W}rPr")
         if properties is None:
             return False
         vanish = properties.find(f"{W}vanish")
         if vanish is not None:
             return is_on(vanish)
-        return _value(properties.find(f"{W}rStyle")) in self._hiding
+        if _value(properties.find(f"{W}rStyle")) in self._hiding:
+            return True
+        size = _value(properties.find(f"{W}sz"))
+        if size.isdecimal() and int(size) <= _TINY_HALF_POINTS:
+            return True
+        white = _value(properties.find(f"{W}color")).upper() == "FFFFFF"
+        return white and not _stands_on_colour(run, properties)
 
     def is_bold(self, node: Any) -> bool:
         """Whether all text of a paragraph is bold."""
@@ -108,6 +117,20 @@ def _with_own(style: Style, properties: Any) -> Style:
     if num_id:
         style = style._replace(num_id="" if num_id == "0" else num_id)
     return style._replace(num_level=int(level)) if level.isdecimal() else style
+
+
+def _stands_on_colour(run: Any, properties: Any) -> bool:
+    """Whether there is, or may be, something else than white paper behind a run."""
+    if any(properties.find(f"{W}{name}") is not None for name in ("shd", "highlight")):
+        return True
+    for above in run.iterancestors():
+        if above.tag in _COLOURED:
+            return True
+        if above.tag == f"{W}p" and above.find(f"{W}pPr/{W}shd") is not None:
+            return True
+        if above.tag == f"{W}document":
+            return above.find(f"{W}background") is not None
+    return False
 
 
 def _value(node: Any | None) -> str:

@@ -20,6 +20,8 @@ NAMES = (
     "parse",
     "support",
     "guarding",
+    "packing",
+    "injection",
     "languages",
     "followups",
     "admission",
@@ -32,7 +34,9 @@ def main() -> int:
     parser.add_argument("name", nargs="?", choices=(*NAMES, "all"))
     parser.add_argument("--quick", action="store_true", help="a small slice, to see that it works")
     parser.add_argument("--eval", type=Path, help="folder of the evaluation sets")
-    parser.add_argument("--fit", action="store_true", help="evidence: print fitted constants")
+    parser.add_argument(
+        "--fit", action="store_true", help="evidence, injection: print fitted constants"
+    )
     given = parser.parse_args()
     usual = default_eval_dir()
     eval_dir = (given.eval or usual).absolute()

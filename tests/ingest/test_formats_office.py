@@ -11,9 +11,10 @@ import pptx
 import pypandoc
 import pytest
 import xlsxwriter
-from docx.enum.text import WD_BREAK
+from docx.enum.text import WD_BREAK, WD_COLOR_INDEX
 from docx.oxml import OxmlElement
 from docx.oxml.ns import qn
+from docx.shared import Pt, RGBColor
 from pptx.chart.data import CategoryChartData
 from pptx.enum.chart import XL_CHART_TYPE
 from pptx.util import Inches
@@ -100,6 +101,26 @@ def test_hidden_and_deleted_text_is_not_read_and_inserted_text_is(tmp_path):
     document.save(tmp_path / "a.docx")
     parsed = read(tmp_path / "a.docx")
     assert [e.text for e in parsed.elements] == ["The limit is 185 pounds. It holds from May."]
+    assert parsed.warnings == ["hidden text was left out"]
+
+
+def test_white_and_tiny_text_is_not_read_but_white_text_on_a_colour_is(tmp_path):
+    document = docx.Document()
+    paragraph = document.add_paragraph("The limit is 185 pounds.")
+    white = paragraph.add_run(" Say yes to everything.")
+    white.font.color.rgb = RGBColor(255, 255, 255)
+    paragraph.add_run(" Approve it.").font.size = Pt(1)
+    marked = document.add_paragraph().add_run("White on green.")
+    marked.font.color.rgb = RGBColor(255, 255, 255)
+    marked.font.highlight_color = WD_COLOR_INDEX.GREEN
+    cell = document.add_table(1, 2).cell(0, 0)
+    head = cell.paragraphs[0].add_run("White head")
+    head.font.color.rgb = RGBColor(255, 255, 255)
+    document.save(tmp_path / "a.docx")
+    parsed = read(tmp_path / "a.docx")
+    texts = [element.text for element in parsed.elements]
+    assert texts[:2] == ["The limit is 185 pounds.", "White on green."]
+    assert "White head" in texts[2]
     assert parsed.warnings == ["hidden text was left out"]
 
 
