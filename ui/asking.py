@@ -3,14 +3,21 @@
 from collections.abc import Iterable, Iterator
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
-from ui import render, session, viewer
+from ui import render, session, viewer, written
 from ui.client import Problem
-from ui.records import Citation, Final, Searched, Sentence
+from ui.records import Citation, Depth, Final, Notice, Searched, Sentence, Step
 from ui.session import Turn, Visit
 
 _QUESTION = "question"
 _MAX_QUESTION = 1_000
+_DEPTHS: dict[Depth | None, str] = {
+    None: "As usual",
+    "quick": "Quick",
+    "standard": "Standard",
+    "exhaustive": "Exhaustive",
+}
 
 
 def page() -> None:
@@ -22,6 +29,7 @@ def page() -> None:
         if visit.turn is None:
             welcome.html(_welcome(visit))
         _form()
+        _choices(visit)
         if visit.turn is None:
             _known(visit)
         else:
@@ -46,6 +54,38 @@ def _form() -> None:
         st.form_submit_button("Ask", type="primary", on_click=_submit)
 
 
+def _choices(visit: Visit) -> None:
+    """What may be chosen for the next question, and a way to begin anew."""
+    options = visit.options
+    with st.container(horizontal=True, key="choices", vertical_alignment="center", gap="small"):
+        with st.popover("Options", type="tertiary"):
+            if visit.engine:
+                options.depth = st.radio(
+                    "How much is read",
+                    list(_DEPTHS),
+                    index=list(_DEPTHS).index(options.depth),
+                    format_func=lambda depth: _DEPTHS[depth],
+                    captions=[
+                        "What your administrator has set.",
+                        "The best passages; the first words come soonest.",
+                        "Their sections and short documents too.",
+                        "As much as the model can read at once; slow.",
+                    ],
+                )
+                options.research = st.toggle(
+                    "Research", options.research, help="Looks several times; slower."
+                )
+            options.rewrite = st.toggle(
+                "Understand follow-ups",
+                options.rewrite,
+                help="Searches for what a follow-up means, by the conversation so far.",
+            )
+        if visit.talk:
+            st.button("New conversation", type="tertiary", on_click=visit.begin_conversation)
+    if visit.status.guard == "unguarded":
+        st.html(render.unguarded())
+
+
 def _submit() -> None:
     question = st.session_state[_QUESTION].strip()
     if question:
@@ -58,23 +98,25 @@ def _welcome(visit: Visit) -> str:
 
 def _known(visit: Visit) -> None:
     if visit.n_documents:
-        st.html(render.promises(visit.n_documents))
+        st.html(render.promises(visit.n_documents, engine=visit.engine))
 
 
 def _turn(visit: Visit, turn: Turn) -> None:
     with st.container(key="turn"):
         st.html(render.question(turn.question))
         progress = st.empty()  # while it shows something, style.css hides the turn before
+        about = st.empty()  # what was done and is to be known, above the answer
         if turn.settled:
             _answer(visit, turn, turn.sentences)
         else:
             turn.begin_again()
             progress.html(render.searching(visit.n_documents))
-            _answer(visit, turn, _arriving(visit, turn))
+            _answer(visit, turn, _arriving(visit, turn, about))
             if turn.withheld:
                 turn.sentences.clear()  # what had passed before is taken back with the rest
             if turn.twins() or turn.withheld:
                 st.rerun()  # the first chips were labelled before the other document came
+        _tell(about, turn)
         if turn.problem is not None:
             _problem(visit, turn, turn.problem)
         elif turn.final is not None and turn.withheld:
@@ -86,19 +128,42 @@ def _turn(visit: Visit, turn: Turn) -> None:
         progress.empty()
 
 
-def _arriving(visit: Visit, turn: Turn) -> Iterator[Sentence]:
+def _arriving(visit: Visit, turn: Turn, about: DeltaGenerator) -> Iterator[Sentence]:
     """The sentences as they come, kept in the turn. A run that was cut short asks again."""
     try:
-        for event in visit.client.ask(turn.question):
-            if isinstance(event, Searched):
-                turn.searched = event
-            elif isinstance(event, Final):
-                turn.final = event
-            else:
+        for event in visit.client.ask(turn.asked):
+            if isinstance(event, Sentence):
                 turn.sentences.append(event)
                 yield event
+                continue
+            if isinstance(event, Step):
+                turn.steps.append(event)
+            elif isinstance(event, Notice):
+                turn.notices.append(event)
+            elif isinstance(event, Searched):
+                turn.searched = event
+            else:
+                turn.final = event
+            _tell(about, turn)
     except Problem as problem:
         turn.problem = problem
+
+
+def _tell(place: DeltaGenerator, turn: Turn) -> None:
+    """What was done for the answer, and what its reader should know."""
+    # That no guard reads along stands above everything anyway.
+    notices = [n for n in turn.notices if n.kind != "unguarded" and not turn.withheld]
+    told = "".join(
+        [
+            render.steps(turn.steps, open_=turn.searched is None),
+            render.rewritten(turn.rewritten),
+            *(render.aside(notice.text) for notice in notices),
+        ]
+    )
+    if told:  # Streamlit takes no empty text
+        place.html(told)
+    else:
+        place.empty()
 
 
 class _Table:
@@ -117,7 +182,16 @@ class _Table:
 
 def _answer(visit: Visit, turn: Turn, sentences: Iterable[Sentence]) -> None:
     table: _Table | None = None
+    block: DeltaGenerator | None = None
     for index, sentence in enumerate(sentences):
+        if sentence.kind != "quote":
+            if block is None or written.begins_block(sentence):
+                kind = written.block_kind(sentence)
+                block = st.container(key=f"{kind}-{turn.number}-{index}")
+            with block:
+                st.html(render.written(sentence))
+                _chips(visit, turn, index, sentence.citations, brief=True)
+            continue
         first = sentence.citations[0] if sentence.citations else None
         if first is None or not first.header_text:
             table = None
@@ -159,8 +233,6 @@ def _is_open(visit: Visit, citation: Citation) -> bool:
 
 
 def _sources(visit: Visit, turn: Turn, final: Final) -> None:
-    for notice in final.notices:
-        st.html(render.aside(notice.text))
     cited = {c.id: c for sentence in turn.sentences for c in sentence.citations}
     places: dict[tuple[int, str], list[Citation]] = {}
     for _, citation in sorted(cited.items()):
@@ -179,7 +251,10 @@ def _sources(visit: Visit, turn: Turn, final: Final) -> None:
                 )
                 st.html(render.source_place(first))
     total_ms = final.timings_ms.get("total")
-    st.html(render.footnote(len(turn.sentences), final.searched, total_ms))
+    if final.engine == "extractive":
+        st.html(render.footnote(len(turn.sentences), final.searched, total_ms))
+    else:
+        st.html(render.support(final, total_ms))
 
 
 def _not_found(visit: Visit, turn: Turn, final: Final) -> None:

@@ -14,24 +14,35 @@ import httpx
 import msgspec
 
 from ui.records import (
+    Asked,
     Document,
     DocumentPage,
     Event,
     Failure,
     Failures,
     Final,
+    Notice,
     Pages,
     PageSize,
     Passage,
     ProblemDetails,
     Searched,
     Sentence,
+    Status,
+    Step,
 )
 
 SESSION_COOKIE = "citadel_session"
 _COOKIE_VALUE = re.compile(r"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]+")  # RFC 6265, 4.1.1
 _TIMEOUT = httpx.Timeout(30.0, connect=3.0)
-_EVENTS: dict[str, type[Event]] = {"searched": Searched, "sentence": Sentence, "final": Final}
+_ANSWER_TIMEOUT = httpx.Timeout(300.0, connect=3.0)  # a model may read for minutes
+_EVENTS: dict[str, type[Event]] = {
+    "step": Step,
+    "searched": Searched,
+    "notice": Notice,
+    "sentence": Sentence,
+    "final": Final,
+}
 
 T = TypeVar("T")
 
@@ -71,14 +82,19 @@ class Client:
             trust_env=False,  # a proxy named in the environment must not see documents
         )
 
-    def ask(self, question: str) -> Iterator[Event]:
+    def ask(self, asked: Asked) -> Iterator[Event]:
         """The answer as it arrives; the last event is a `Final`."""
-        body = {"question": question, "stream": True}
-        with _in_words(), self._http.stream("POST", "/v1/query", json=body) as response:
+        body = msgspec.to_builtins(asked) | {"stream": True}
+        request = self._http.stream("POST", "/v1/query", json=body, timeout=_ANSWER_TIMEOUT)
+        with _in_words(), request as response:
             if not response.is_success:
                 response.read()
                 raise _problem(response.status_code, response.content)
             yield from _events(response.iter_lines())
+
+    def status(self) -> Status:
+        """How the server answers; one that doesn't say answers with quotes."""
+        return self._record("/v1/status", Status)
 
     def documents(
         self, title: str = "", *, cursor: str | None = None, limit: int = 50

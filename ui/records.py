@@ -1,6 +1,7 @@
 """What the API answers with, as far as the page shows it. Fields that the page ignores are absent.
 
-Offsets, pages and times follow the API: half-open character offsets, 1-based pages, UTC.
+Offsets, pages and times follow the API: half-open character offsets, 1-based pages, UTC. Fields
+that an older API does not send have defaults.
 """
 
 from datetime import datetime
@@ -32,6 +33,7 @@ class Citation(Struct, frozen=True):
     cited_text: str
     header_text: str = ""
     boxes: tuple[Box, ...] = ()
+    verified: bool = True  # whether it bears out the sentence that it stands behind
 
 
 class Hit(Struct, frozen=True):
@@ -48,18 +50,57 @@ class Hit(Struct, frozen=True):
     char_end: int = 0  # 0 where the API does not say
 
 
+Depth = Literal["quick", "standard", "exhaustive"]
+
+
+class Exchange(Struct, frozen=True):
+    """A question of a conversation and what was answered."""
+
+    question: str
+    answer: str
+
+
+class Asked(Struct, frozen=True, omit_defaults=True):
+    """What is asked, as it is sent."""
+
+    question: str
+    depth: Depth | None = None  # None: the server's own
+    history: tuple[Exchange, ...] = ()  # oldest first
+    rewrite: bool = True  # a follow-up into a question that stands alone
+    research: bool = False
+
+
 class Searched(Struct, frozen=True):
-    """What was searched."""
+    """What was searched; `query` differs from the question where a follow-up was rewritten."""
 
     query: str
     n_documents: int
+    n_hits: int = 0
+
+
+class Step(Struct, frozen=True):
+    """One step of a research. `tool` is empty for a call that could not be understood."""
+
+    number: int
+    tool: str
+    detail: str
+    n_found: int = 0
+    outcome: str = "ok"  # or "nothing", "error", "withheld"
 
 
 class Sentence(Struct, frozen=True):
-    """One sentence of the answer with its citations."""
+    """One sentence of the answer with its citations; `glue` is the white space before it.
+
+    A `lead` is a heading, a table's header or "The steps are:". `written` and `lead` are the
+    engine's words in Markdown; a `quote` is a document's.
+    """
 
     text: str
     citations: tuple[Citation, ...]
+    glue: str = ""
+    kind: Literal["quote", "written", "lead"] = "quote"
+    supported: bool = True
+    reason: str = ""  # why it is not supported
 
 
 class Category(Struct, frozen=True):
@@ -72,6 +113,15 @@ class Notice(Struct, frozen=True):
     """Something that the reader should know, in plain words."""
 
     text: str
+    kind: str = "warning"  # or "fallback", "incomplete", "unguarded"
+
+
+class Support(Struct, frozen=True):
+    """How many of the sentences that were written their citations bear out."""
+
+    sentences: int = 0
+    supported: int = 0
+    dropped: int = 0  # unsupported ones that are not shown
 
 
 class Final(Struct, frozen=True):
@@ -79,13 +129,23 @@ class Final(Struct, frozen=True):
 
     status: Literal["answered", "no_evidence", "blocked", "no_verdict"]
     searched: Searched
+    answer: str = ""
+    engine: str = "extractive"  # or the name of the model that wrote it
+    support: Support = Support()
     related: tuple[Hit, ...] = ()
     notices: tuple[Notice, ...] = ()
     categories: tuple[Category, ...] = ()  # that the guard blocked the answer for
     timings_ms: dict[str, float] = field(default_factory=dict)
 
 
-Event = Searched | Sentence | Final
+Event = Step | Searched | Notice | Sentence | Final
+
+
+class Status(Struct, frozen=True):
+    """How this server answers: with `quotes`, or with what an `engine` writes from passages."""
+
+    answers: str = "quotes"
+    guard: str = "none"  # or "on"; "unguarded" where an engine writes without one
 
 
 class DocumentRef(Struct, frozen=True):

@@ -13,9 +13,11 @@ from pathlib import PurePath
 
 from ui.client import Problem
 from ui.passage import CELL_BREAK
-from ui.records import Citation, Document, Failure, Final, Hit, Searched
+from ui.records import Citation, Document, Failure, Final, Hit, Searched, Sentence, Step
+from ui.written import cells, plain
 
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
+_BOLD = re.compile(r"\*\*(.+?)\*\*")
 _COMMAND = re.compile(r"`([^`]+)`")
 _TYPES = {
     "application/pdf": "PDF",
@@ -94,6 +96,70 @@ def _below(title: str, headings: tuple[str, ...]) -> str:
 def sentence(text: str) -> str:
     """One sentence of the answer."""
     return f'<p class="sentence">{escape(text)} </p>'
+
+
+def written(sentence: Sentence) -> str:
+    """One sentence that the engine wrote; what its sources don't bear out is marked in words."""
+    row = cells(sentence.text)
+    if row:
+        inner = "".join(f"<span>{_emphasised(cell)}</span>" for cell in row)
+        shown = f'<span class="cells">{inner}</span>'
+    else:
+        shown = _emphasised(plain(sentence.text))
+    if sentence.kind == "lead":
+        return f'<p class="sentence lead">{shown} </p>'
+    if sentence.supported:
+        return f'<p class="sentence">{shown} </p>'
+    flag = (
+        f'<span class="flag" title="{escape(sentence.reason)}">not supported by its sources</span>'
+    )
+    return f'<p class="sentence"><span class="unsupported">{shown}</span> {flag} </p>'
+
+
+def _emphasised(text: str) -> str:
+    """Escaped text with what stands between two asterisks each side in bold."""
+    return _BOLD.sub(r"<strong>\1</strong>", escape(text))
+
+
+def steps(done: Sequence[Step], *, open_: bool) -> str:
+    """What a research has done so far."""
+    if not done:
+        return ""
+    items = "".join(f"<li>{_step(step)}</li>" for step in done)
+    summary = f"Research: {counted(len(done), 'step')}"
+    is_open = " open" if open_ else ""
+    return f'<details class="steps"{is_open}><summary>{summary}</summary><ol>{items}</ol></details>'
+
+
+def _step(step: Step) -> str:
+    detail = escape(step.detail)
+    if step.outcome in ("error", "withheld"):
+        return detail
+    did = f"Opened {detail}" if step.tool == "open_document" else f"Searched for “{detail}”"
+    found = counted(step.n_found, "passage") if step.n_found else "nothing"
+    return f"{did}: {found}"
+
+
+def rewritten(query: str) -> str:
+    """What was searched in the place of a follow-up."""
+    return f'<p class="rewritten">Searched for: {escape(query)}</p>' if query else ""
+
+
+def unguarded() -> str:
+    """That nobody reads along, as long as that is so."""
+    return '<p class="warning" role="status">No guard reads what the engine writes.</p>'
+
+
+def support(final: Final, total_ms: float | None) -> str:
+    """How well a written answer is borne out, in one quiet line."""
+    took = "" if total_ms is None else f" in {max(total_ms / 1000, 0.1):.1f} s"
+    told = final.support
+    left_out = f" {counted(told.dropped, 'sentence')} left out." if told.dropped else ""
+    return (
+        f'<p class="footnote">{told.supported} of {counted(told.sentences, "sentence")} supported '
+        f"by their sources.{left_out} Written by {escape(final.engine)}; "
+        f"{counted(final.searched.n_documents, 'document')} searched{took}.</p>"
+    )
 
 
 def table(header: str, rows: Iterable[tuple[int, str]]) -> str:
@@ -275,11 +341,13 @@ def welcome() -> str:
     )
 
 
-def promises(n_documents: int) -> str:
+def promises(n_documents: int, *, engine: bool = False) -> str:
     """What a visitor may expect, below the question box while nothing has been asked."""
+    checked = ("Every sentence is checked", "Against the passage that it cites. Open it to see.")
+    quoted = ("Every sentence is a quote", "Word for word, with its source. Open it to check.")
     facts = (
         (f"{counted(n_documents, 'document')} at hand", "Those that you are allowed to read."),
-        ("Every sentence is a quote", "Word for word, with its source. Open it to check."),
+        checked if engine else quoted,
         ("No answer is an answer", "If the documents don't say, Citadel tells you so."),
     )
     items = "".join(f"<li><strong>{head}</strong><span>{text}</span></li>" for head, text in facts)

@@ -12,10 +12,24 @@ import streamlit as st
 
 from ui import render
 from ui.client import SESSION_COOKIE, Client, Problem
-from ui.records import Citation, Final, Hit, Searched, Sentence
+from ui.records import (
+    Asked,
+    Citation,
+    Depth,
+    Exchange,
+    Final,
+    Hit,
+    Notice,
+    Searched,
+    Sentence,
+    Status,
+    Step,
+)
 
 _KEY = "visit"
 _RETRY_S = 2.0
+_HISTORY_TURNS = 10
+_HISTORY_CHARS = 4_000  # of one answer
 
 
 @dataclass
@@ -23,11 +37,26 @@ class Turn:
     """A question and as much of its answer as has arrived."""
 
     number: int
-    question: str
+    conversation: int
+    asked: Asked
+    steps: list[Step] = field(default_factory=list)
     searched: Searched | None = None
+    notices: list[Notice] = field(default_factory=list)
     sentences: list[Sentence] = field(default_factory=list)
     final: Final | None = None
     problem: Problem | None = None
+
+    @property
+    def question(self) -> str:
+        """What was asked."""
+        return self.asked.question
+
+    @property
+    def rewritten(self) -> str:
+        """What was searched instead of the question, empty where that was searched."""
+        plain = " ".join(self.question.split())
+        query = self.searched.query if self.searched else plain
+        return "" if query == plain else query
 
     @property
     def settled(self) -> bool:
@@ -49,7 +78,8 @@ class Turn:
     def begin_again(self) -> None:
         """Forget what has arrived; the view then asks anew."""
         self.searched, self.final, self.problem = None, None, None
-        self.sentences.clear()
+        for arrived in (self.steps, self.notices, self.sentences):
+            arrived.clear()
 
 
 @dataclass
@@ -68,6 +98,15 @@ class Spot:
 
 
 @dataclass
+class Options:
+    """How the next question is to be answered."""
+
+    depth: Depth | None = None  # None: as the server does where nothing is said
+    research: bool = False
+    rewrite: bool = True
+
+
+@dataclass
 class Visit:
     """One visitor in one browser tab."""
 
@@ -75,15 +114,40 @@ class Visit:
     client: Client
     turns: list[Turn] = field(default_factory=list)
     turn: Turn | None = None  # the one that is shown
+    conversation: int = 1  # that the next question belongs to
+    options: Options = field(default_factory=Options)
+    status: Status = field(default_factory=Status)  # of the server
     spot: Spot | None = None
     n_documents: int | None = None  # that this visitor may read; None before the first answer
     listed: int = 50  # rows of the list of documents
 
+    @property
+    def engine(self) -> bool:
+        """Whether a model writes the answers."""
+        return self.status.answers == "engine"
+
+    @property
+    def talk(self) -> list[Turn]:
+        """The turns of the present conversation."""
+        return [turn for turn in self.turns if turn.conversation == self.conversation]
+
     def ask(self, question: str) -> None:
-        """Begin a turn; the view gets its answer."""
-        self.turn = Turn(number=len(self.turns) + 1, question=question)
+        """Begin a turn of the conversation; the view gets its answer."""
+        asked = Asked(
+            question,
+            depth=self.options.depth if self.engine else None,
+            history=_history(self.talk),
+            rewrite=self.options.rewrite,
+            research=self.options.research and self.engine,
+        )
+        self.turn = Turn(len(self.turns) + 1, self.conversation, asked)
         self.turns.append(self.turn)
         self.spot = None
+
+    def begin_conversation(self) -> None:
+        """The next question is understood without those before."""
+        self.conversation += 1
+        self.turn, self.spot = None, None
 
     def show(self, turn: Turn | None) -> None:
         """Go back to an earlier turn, or to none."""
@@ -116,6 +180,16 @@ class Visit:
         self.spot = None
 
 
+def _history(turns: list[Turn]) -> tuple[Exchange, ...]:
+    """What the API is told of the conversation: what was answered, and how."""
+    told = [
+        Exchange(turn.question, turn.final.answer[:_HISTORY_CHARS])
+        for turn in turns
+        if turn.final is not None and turn.final.status == "answered"
+    ]
+    return tuple(told[-_HISTORY_TURNS:])
+
+
 def admitted() -> Visit:
     """The visit of whoever is there. Where nobody may come in, says why and ends the run."""
     cookie = st.context.cookies.get(SESSION_COOKIE, "")
@@ -146,6 +220,7 @@ def _settle(visit: Visit) -> None:
     """Ask the API whether the visitor may come in. Once in, a silent API is the views' to show."""
     try:
         visit.n_documents = visit.client.documents(limit=1).total
+        visit.status = visit.client.status()
     except Problem as problem:
         if problem.status in (401, 403):
             st.session_state.pop(_KEY, None)

@@ -8,7 +8,7 @@ import pytest
 from canned_api import Canned, canned_api
 
 from ui.client import Client, Problem
-from ui.records import Final, Searched, Sentence
+from ui.records import Asked, Final, Searched, Sentence
 
 JSON = "application/json"
 SSE = "text/event-stream"
@@ -46,7 +46,7 @@ def client(api: Canned) -> Client:
 def test_answer_arrives_as_records_in_order(api: Canned, client: Client) -> None:
     events = _sse(("searched", SEARCHED), ("sentence", SENTENCE), ("final", FINAL))
     api.routes["POST /v1/query"] = (200, SSE, events)
-    kinds = [type(event) for event in client.ask("hotel?")]
+    kinds = [type(event) for event in client.ask(Asked("hotel?"))]
     assert kinds == [Searched, Sentence, Final]
     assert json.loads(api.seen[0][2]) == {"question": "hotel?", "stream": True}
 
@@ -54,7 +54,7 @@ def test_answer_arrives_as_records_in_order(api: Canned, client: Client) -> None
 def test_comments_and_unknown_events_are_passed_over(api: Canned, client: Client) -> None:
     events = b": ping\n\n" + _sse(("thinking", {}), ("final", FINAL))
     api.routes["POST /v1/query"] = (200, SSE, events)
-    assert [type(event) for event in client.ask("hotel?")] == [Final]
+    assert [type(event) for event in client.ask(Asked("hotel?"))] == [Final]
 
 
 def test_error_event_ends_the_answer_in_words(api: Canned, client: Client) -> None:
@@ -62,7 +62,7 @@ def test_error_event_ends_the_answer_in_words(api: Canned, client: Client) -> No
     events = _sse(("searched", SEARCHED), ("error", error))
     api.routes["POST /v1/query"] = (200, SSE, events)
     with pytest.raises(Problem, match=r"The index is damaged\.") as caught:
-        list(client.ask("hotel?"))
+        list(client.ask(Asked("hotel?")))
     assert caught.value.hint == "Run `citadel reindex`."
     assert caught.value.passing
 
@@ -70,14 +70,14 @@ def test_error_event_ends_the_answer_in_words(api: Canned, client: Client) -> No
 def test_stream_without_an_end_is_a_problem(api: Canned, client: Client) -> None:
     api.routes["POST /v1/query"] = (200, SSE, _sse(("searched", SEARCHED)))
     with pytest.raises(Problem, match="broke off"):
-        list(client.ask("hotel?"))
+        list(client.ask(Asked("hotel?")))
 
 
 def test_refusal_of_a_question_is_told_in_the_words_of_the_api(api: Canned, client: Client) -> None:
     body = {"title": "Bad request", "detail": "must not be empty", "hint": "h", "status": 422}
     api.routes["POST /v1/query"] = (422, "application/problem+json", json.dumps(body).encode())
     with pytest.raises(Problem) as caught:
-        list(client.ask(" "))
+        list(client.ask(Asked(" ")))
     assert (caught.value.status, caught.value.detail) == (422, "must not be empty")
     assert not caught.value.passing
 

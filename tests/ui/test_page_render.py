@@ -9,7 +9,7 @@ import pytest
 from ui import render
 from ui.client import Problem
 from ui.passage import passage
-from ui.records import Citation, Document, Failure, Hit, Passage, Searched, Sentence
+from ui.records import Asked, Citation, Document, Failure, Hit, Passage, Searched, Sentence
 from ui.session import Turn
 
 HOSTILE = (
@@ -157,7 +157,7 @@ def test_entry_of_the_sources_names_the_numbers_that_lead_to_it() -> None:
 
 
 def test_versions_of_a_document_are_twins_and_quotes_of_one_are_not() -> None:
-    turn = Turn(1, "limit?")
+    turn = Turn(1, 1, Asked("limit?"))
     turn.sentences = [Sentence("a", (_citation(),)), Sentence("b", (_citation(id=2),))]
     assert turn.twins() == set()
     turn.sentences.append(Sentence("c", (_citation(id=3, document_id=8),)))

@@ -1,0 +1,110 @@
+"""What the page shows of answers that an engine writes."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import fresh
+from page_documents import LODGING, write
+from page_serving import Server, ingest, serving
+from playwright.sync_api import Page, expect
+
+from tests.fakes.vllm import Call, FakeVLLM, fake_vllm
+
+Visit = Callable[..., Page]
+Ask = Callable[[Page, str], None]
+Shoot = Callable[[Page, str], bytes]
+
+QUESTION = "What lodging allowance may guests of the observatory claim?"
+ALONE = "What lodging allowance may guests of the observatory claim in winter?"
+WRONG = "Guests may also claim 9,999 euro for a telescope of their own."
+
+
+def answer(body: dict[str, Any]) -> Any:
+    """Two paragraphs over the passage with the allowance, one sentence of them wrong."""
+    prompt = body["messages"][-1]["content"]
+    if "Last question:" in prompt:
+        return ALONE
+    if body.get("tools"):
+        asked = any(message["role"] == "tool" for message in body["messages"])
+        return "DONE" if asked else [Call("search", json.dumps({"query": "lodging allowance"}))]
+    before = prompt[: prompt.index(LODGING)]
+    key = re.findall(r"^### \w+ \[(\w{4})\]", before, re.MULTILINE)[-1]
+    return f"## Allowance\n\n{LODGING} [{key}] {WRONG} [{key}]\n\n- {LODGING} [{key}]\n"
+
+
+@pytest.fixture
+def engine() -> Iterator[FakeVLLM]:
+    with fake_vllm(answer=answer, model="llama") as running:
+        yield running
+
+
+@pytest.fixture
+def writing(tmp_path: Path, model_home: Path, engine: FakeVLLM) -> Iterator[Server]:
+    """`citadel serve` with an engine and no guard."""
+    data_dir = fresh(tmp_path / "data", model_home)
+    write(tmp_path / "documents")
+    assert ingest(data_dir, tmp_path / "documents") == 3
+    settings = {"CITADEL_ENGINE_URL": engine.url, "CITADEL_ALLOW_UNGUARDED": "true"}
+    with serving(data_dir, **settings) as server:
+        yield server
+
+
+def test_a_written_answer_is_shown_checked_and_leads_to_its_page(
+    writing: Server, engine: FakeVLLM, visit: Visit, ask: Ask, shoot: Shoot
+) -> None:
+    page = visit(writing)
+    expect(page.get_by_text("No guard reads what the engine writes.")).to_be_visible()
+    ask(page, QUESTION)
+    expect(page.get_by_text("2 of 3 sentences supported by their sources.")).to_be_visible()
+    expect(page.locator(".unsupported")).to_have_text(re.compile("9,999 euro"))
+    expect(page.locator(".flag")).to_have_text("not supported by its sources")
+    expect(page.locator('[class*="st-key-heading-"]')).to_have_text(re.compile("Allowance"))
+    expect(page.locator('[class*="st-key-item-"]')).to_have_count(1)
+    shoot(page, "20-written")
+    page.locator('[class*="st-key-written-"] [class*="st-key-chip-"] button').first.click()
+    expect(page.locator(".st-key-viewer")).to_be_visible()
+    shoot(page, "21-written-source")
+
+
+def test_a_follow_up_is_understood_and_a_new_conversation_forgets(
+    writing: Server, engine: FakeVLLM, visit: Visit, ask: Ask, shoot: Shoot
+) -> None:
+    page = visit(writing)
+    ask(page, QUESTION)
+    ask(page, "And in winter?")
+    expect(page.get_by_text(f"Searched for: {ALONE}")).to_be_visible()
+    shoot(page, "22-follow-up")
+    page.get_by_role("button", name="New conversation").click()
+    expect(page.get_by_text("What would you like to know?")).to_be_visible()
+    ask(page, "And in winter?")
+    expect(page.locator(".rewritten")).to_have_count(0)
+
+
+def test_research_shows_its_steps(
+    writing: Server, engine: FakeVLLM, visit: Visit, ask: Ask, shoot: Shoot
+) -> None:
+    page = visit(writing)
+    page.get_by_role("button", name="Options").click()
+    page.get_by_text("Research", exact=True).click()
+    shoot(page, "23-options")
+    page.keyboard.press("Escape")
+    ask(page, QUESTION)
+    expect(page.get_by_text("Research: 1 step")).to_be_visible()
+    page.get_by_text("Research: 1 step").click()
+    expect(page.get_by_text("Searched for “lodging allowance”")).to_be_visible()
+    shoot(page, "24-research")
+
+
+def test_where_the_engine_is_down_quotes_come_with_a_notice(
+    writing: Server, engine: FakeVLLM, visit: Visit, ask: Ask, shoot: Shoot
+) -> None:
+    engine.stop()
+    page = visit(writing)
+    ask(page, QUESTION)
+    expect(page.get_by_text("these are quotes from the documents")).to_be_visible()
+    expect(page.get_by_text(LODGING).first).to_be_visible()
+    shoot(page, "25-fallback")
