@@ -61,7 +61,7 @@ class Asked:
     query: str = ""  # what is searched
     draft: Draft = field(default_factory=Draft)
     steps: list[Step] = field(default_factory=list)
-    stopped: tuple[Stage, Verdict] | None = None  # where and why the guard ended it
+    withheld: list[Withheld] = field(default_factory=list)  # what the guard has stopped
 
     @property
     def depth(self) -> Depth:
@@ -78,29 +78,30 @@ class Asked:
         """The language to answer in: the question's, or that of what it stands for."""
         return question_language(self.question, fallback=question_language(query))
 
-    def judged(self, verdict: Verdict, stage: Stage) -> Notice | None:
-        """Take note of a verdict; the first one that blocks is the one that counts."""
-        if self.stopped is not None:
+    def judged(self, verdict: Verdict, stage: Stage, text: str = "") -> Notice | None:
+        """Take note of a verdict on `text`; the first one that blocks is the one that counts."""
+        if self.draft.withheld is not None:
             return None
-        if verdict.action == "block":
-            self.stopped = (stage, verdict)
-        return self.draft.judged(verdict)
+        notice = self.draft.judged(verdict)
+        if self.draft.withheld is not None:
+            self.keep(verdict, stage, text or self.draft.taken_back, self.draft.withheld)
+        return notice
 
-    def withheld_record(self) -> Withheld | None:
-        """What an admin may look at later; None where the guard has stopped nothing."""
-        if self.stopped is None or self.draft.withheld is None:
-            return None
-        stage, verdict = self.stopped
-        return Withheld(
+    def keep(
+        self, verdict: Verdict, stage: Stage, text: str, status: Literal["blocked", "no_verdict"]
+    ) -> None:
+        """Keep what the guard has stopped; an admin may look at it later."""
+        record = Withheld(
             created_at=datetime.now(UTC),
             request_id=self.request_id,
-            status=self.draft.withheld,
+            status=status,
             stage=stage,
             categories=verdict.categories,
             probability=verdict.probability,
             reason=verdict.reason,
             question=self.question,
-            text=self.query if stage == "question" else self.draft.taken_back,
+            text=text,
             collections=tuple(sorted(self.access.collections)),
             engine=self.draft.written_by,
         )
+        self.withheld.append(record)

@@ -177,13 +177,15 @@ async def _researched(asked: Asked, judging: Judging, found: Found) -> AsyncGene
             async for item in items:
                 if isinstance(item, Gathered):
                     asked.draft.used(item.usage)
+                    for verdict, text in item.withheld:
+                        asked.keep(verdict, "tool", text, "blocked")
                     found.hits = _joined(item.hits, found.hits)
                     found.researched = True
                 else:
                     asked.steps.append(item)
                     yield item
     except GuardSilent as silent:
-        asked.judged(silent.verdict, "tool")
+        asked.judged(silent.verdict, "tool", silent.text)
     except (EngineError, EngineBusy) as error:
         logger.warning("research ended early: %s", error.message)
 
@@ -202,7 +204,7 @@ async def _guarded(
 ) -> AsyncGenerator[Notice | Sentence, None]:
     """The notices and sentences that the guard lets pass; the draft has the same, and no more."""
     for verdict in await judging.verdicts():
-        if notice := asked.judged(verdict, "question"):
+        if notice := asked.judged(verdict, "question", asked.query):
             yield notice
     if asked.draft.withheld:
         return
@@ -287,7 +289,7 @@ def _fallback(error: EngineError | EngineBusy) -> Notice:
 
 def _final(asked: Asked, found: Found, searched: Searched, began: float) -> Final:
     draft, parts = asked.draft, asked.parts
-    if (record := asked.withheld_record()) is not None:
+    for record in asked.withheld:
         parts.store.keep_withheld(record)
     related: tuple[Hit, ...] = ()
     if draft.status == "no_evidence":

@@ -57,9 +57,10 @@ Ended = Literal["done", "rounds", "tokens", "time"]
 class GuardSilent(Exception):  # noqa: N818  a verdict that there is not, no failure of ours
     """The guard gave no clear verdict on a result: nothing may be answered."""
 
-    def __init__(self, verdict: Verdict) -> None:
+    def __init__(self, verdict: Verdict, text: str) -> None:
         super().__init__(f"no verdict: {verdict.reason}")
         self.verdict = verdict
+        self.text = text  # what there was no verdict on
 
 
 class ResearchParts(Protocol):
@@ -99,6 +100,7 @@ class Gathered:
     n_steps: int
     usage: Usage | None  # of all rounds, None where the server doesn't count
     ended: Ended
+    withheld: tuple[tuple[Verdict, str], ...] = ()  # results that the guard found unsafe
 
 
 async def research(
@@ -136,7 +138,8 @@ async def research(
             break
         n_steps += 1
         yield step
-    yield Gathered(distinct(rounds.desk.hits), n_steps, rounds.usage, ended)
+    hits = distinct(rounds.desk.hits)
+    yield Gathered(hits, n_steps, rounds.usage, ended, tuple(rounds.withheld))
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +179,7 @@ class _Rounds:
         self._talk = _Talk(opening, count, window_tokens - CALL_TOKENS)
         self._made: set[bytes] = set()
         self.usage: Usage | None = None
+        self.withheld: list[tuple[Verdict, str]] = []
 
     async def next(self, number: int) -> Step | Literal["done", "tokens"]:
         """One round: the step that was made, or why there is none."""
@@ -249,9 +253,12 @@ class _Rounds:
         if self._guard is None:
             return True
         # The reader is shown the detail, which the model may have written.
-        verdict = await self._guard.judge(self._question, f"{found.detail}\n\n{found.text}")
+        text = f"{found.detail}\n\n{found.text}"
+        verdict = await self._guard.judge(self._question, text)
         if verdict.label == "none":
-            raise GuardSilent(verdict)
+            raise GuardSilent(verdict, text)
+        if verdict.action == "block":
+            self.withheld.append((verdict, text))
         return verdict.action != "block"
 
 

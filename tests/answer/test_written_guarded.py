@@ -175,6 +175,18 @@ def test_a_guard_that_is_silent_about_a_result_ends_the_research(
     assert written.store.withheld(10)[0].stage == "tool"
 
 
+def test_a_result_that_is_unsafe_is_kept_for_admins_and_the_answer_given_without_it(
+    written: Appliance, engine: FakeVLLM, guard: FakeVLLM
+) -> None:
+    engine.answer = researching(("search", {"query": "poison"}), answer=ANSWER)
+    final = final_of(events_of(written, research=True))
+    assert [step.outcome for step in final.steps] == ["withheld"]
+    assert (final.status, final.answer) == ("answered", LEAVE)
+    [kept] = written.store.withheld(10)
+    assert (kept.status, kept.stage) == ("blocked", "tool")
+    assert "poison" in kept.text
+
+
 def test_an_engine_that_fails_in_the_research_is_asked_for_the_answer_all_the_same(
     written: Appliance, engine: FakeVLLM
 ) -> None:
