@@ -1,11 +1,14 @@
 """`citadel engine`: what fits on the node's GPUs, the commands that start it, and starting it."""
 
+import functools
+import inspect
 import ipaddress
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -67,13 +70,9 @@ class Asked:
     tool_template: str | None
 
 
-@engine.command("plan")
-def plan_engine(
+def _asked(
     model: ModelOption = "llama-3.3-70b",
     guard_model: GuardOption = "llama-guard-3-8b",
-    gpus: Gpus = None,
-    gpu_memory: Memory = None,
-    compute_capability: Capability = 9.0,
     kv_dtype: KvDtype = "auto",
     context_tokens: Context = None,
     host: Host = "127.0.0.1",
@@ -81,22 +80,40 @@ def plan_engine(
     guard_port: GuardPort = 8101,
     key_file: KeyFile = None,
     tool_template: Template = None,
+) -> Asked:
+    places = (host, port, guard_port)
+    return Asked(model, guard_model, kv_dtype, context_tokens, *places, key_file, tool_template)
+
+
+def asks(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with the options of `_asked` in the place of its parameter `asked`."""
+    common = inspect.signature(_asked).parameters
+    own = inspect.signature(command).parameters
+
+    @functools.wraps(command)
+    def run(**given: Any) -> None:
+        asked = _asked(**{name: given.pop(name) for name in common})
+        command(asked=asked, **given)
+
+    options = [*common.values(), *(own[name] for name in own if name != "asked")]
+    keyword = [option.replace(kind=option.KEYWORD_ONLY) for option in options]
+    run.__signature__ = inspect.Signature(keyword)  # type: ignore[attr-defined]
+    run.__annotations__ = {option.name: option.annotation for option in options}
+    return run
+
+
+@engine.command("plan")
+@asks
+def plan_engine(
+    asked: Asked,
+    gpus: Gpus = None,
+    gpu_memory: Memory = None,
+    compute_capability: Capability = 9.0,
     as_json: JsonOption = False,
 ) -> None:
     """Show what fits: layout, context, how many at once, where the guard goes."""
     from deploy.engine import format_plan, plan_json
 
-    asked = Asked(
-        model,
-        guard_model,
-        kv_dtype,
-        context_tokens,
-        host,
-        port,
-        guard_port,
-        key_file,
-        tool_template,
-    )
     found = _plan(asked, _node(gpus, gpu_memory, compute_capability))
     started_by = _commands(found, asked)
     if as_json:
@@ -106,50 +123,21 @@ def plan_engine(
 
 
 @engine.command("command")
+@asks
 def command_of_engine(
-    model: ModelOption = "llama-3.3-70b",
-    guard_model: GuardOption = "llama-guard-3-8b",
+    asked: Asked,
     gpus: Gpus = None,
     gpu_memory: Memory = None,
     compute_capability: Capability = 9.0,
-    kv_dtype: KvDtype = "auto",
-    context_tokens: Context = None,
-    host: Host = "127.0.0.1",
-    port: Port = 8001,
-    guard_port: GuardPort = 8101,
-    key_file: KeyFile = None,
-    tool_template: Template = None,
 ) -> None:
     """Print only the commands, one on a line, in the order in which to start them."""
-    asked = Asked(
-        model,
-        guard_model,
-        kv_dtype,
-        context_tokens,
-        host,
-        port,
-        guard_port,
-        key_file,
-        tool_template,
-    )
     found = _plan(asked, _node(gpus, gpu_memory, compute_capability))
     typer.echo("\n".join(map(str, _commands(found, asked))))
 
 
 @engine.command("serve")
-def serve_engine(
-    model: ModelOption,
-    guard_model: GuardOption,
-    kv_dtype: KvDtype = "auto",
-    context_tokens: Context = None,
-    host: Host = "127.0.0.1",
-    port: Port = 8001,
-    guard_port: GuardPort = 8101,
-    key_file: KeyFile = None,
-    tool_template: Template = None,
-    vllm: Program = None,
-    start_timeout: StartTimeout = 1800.0,
-) -> None:
+@asks
+def serve_engine(asked: Asked, vllm: Program = None, start_timeout: StartTimeout = 1800.0) -> None:
     """Start engine and guard on this machine's GPUs, and end them together on Ctrl-C."""
     import asyncio
 
@@ -157,20 +145,9 @@ def serve_engine(
     from deploy.gpus import this_node
     from deploy.launch import find_vllm, read_key, serve
 
-    asked = Asked(
-        model,
-        guard_model,
-        kv_dtype,
-        context_tokens,
-        host,
-        port,
-        guard_port,
-        key_file,
-        tool_template,
-    )
     _check_directories(asked)
     found = _plan(asked, this_node())
-    key = read_key(key_file) if key_file else os.environ.get(KEY)
+    key = read_key(asked.key_file) if asked.key_file else os.environ.get(KEY)
     if not key:
         say("note: without --key-file or VLLM_API_KEY, whoever reaches the address may use it")
     program = find_vllm(vllm)
