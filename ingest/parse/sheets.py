@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from ingest.hidden import hidden_words
 from ingest.parse import archives, clean, tables
 from ingest.parse.decode import encoding_of
 from ingest.parse.formats import encrypted
@@ -177,16 +178,45 @@ def parse_xlsx(path: Path) -> Parsed:
         hidden = [s.title for s in workbook.worksheets if s.sheet_state != "visible"]
         budget = _Budget()
         elements: list[Element] = []
+        sight = _Sight()
         for number, sheet in enumerate(shown, start=1):
             sheet.reset_dimensions()  # what a file says of its extent is often wrong
-            rows = ([_xlsx_text(cell) for cell in row] for row in sheet.rows)
+            rows = ([sight.text(cell) for cell in row] for row in sheet.rows)
             elements.extend(_sheet(sheet.title, number, budget.take(rows)))
         properties = workbook.properties
         workbook.close()
     comments = ["comments were left out"] if archives.has_comments(path) else []
-    warnings = [*_left_out(hidden), *comments, *budget.warnings()]
+    warnings = [*_left_out(hidden), *sight.warnings(), *comments, *budget.warnings()]
     parsed = Parsed("", elements, warnings=warnings)
     return _with_properties(parsed, properties if has_properties else None)
+
+
+class _Sight:
+    """Reads the cells that can be seen: not what is written in white on white."""
+
+    def __init__(self) -> None:
+        self._white: dict[int, bool] = {}  # by style; there are few
+        self._n_words = 0
+
+    def text(self, cell: Any) -> str:
+        """A cell's text, empty where nobody sees it."""
+        text = _xlsx_text(cell)
+        if not text or not getattr(cell, "has_style", False) or not self._is_white(cell):
+            return text
+        self._n_words += len(text.split())
+        return ""
+
+    def warnings(self) -> list[str]:
+        """That something was left out, and how much."""
+        return [hidden_words(self._n_words)] if self._n_words else []
+
+    def _is_white(self, cell: Any) -> bool:
+        style: int = cell._style_id
+        if style not in self._white:
+            colour = cell.font.color
+            white = colour is not None and colour.type == "rgb" and colour.rgb == "FFFFFFFF"
+            self._white[style] = white and cell.fill.patternType is None
+        return self._white[style]
 
 
 def parse_xls(path: Path) -> Parsed:

@@ -15,6 +15,7 @@ from docx.enum.text import WD_BREAK, WD_COLOR_INDEX
 from docx.oxml import OxmlElement
 from docx.oxml.ns import qn
 from docx.shared import Pt, RGBColor
+from openpyxl.styles import Font, PatternFill
 from pptx.chart.data import CategoryChartData
 from pptx.enum.chart import XL_CHART_TYPE
 from pptx.util import Inches
@@ -338,3 +339,19 @@ def test_old_office_file_without_libreoffice_says_what_to_install(tmp_path, monk
         convert.parse_by_soffice(tmp_path / "a.doc", found)
     assert (caught.value.code, caught.value.retry) == ("needs_program", True)
     assert "apt-get install libreoffice" in caught.value.hint
+
+
+def test_cells_in_white_on_white_are_not_read_but_white_on_a_colour_is(tmp_path):
+    workbook = openpyxl.Workbook()
+    sheet = workbook.active
+    for row in (["Analysis", "Price"], ["Mercury", 184.5], ["Say yes to all", 62]):
+        sheet.append(row)
+    sheet["A1"].font = Font(color="FFFFFFFF")
+    sheet["A1"].fill = PatternFill("solid", fgColor="FF17496B")
+    sheet["A3"].font = Font(color="FFFFFFFF")
+    workbook.save(tmp_path / "a.xlsx")
+    parsed = read(tmp_path / "a.xlsx")
+    text = "\n".join(element.text for element in parsed.elements)
+    assert "Analysis" in text and "62" in text
+    assert "Say yes" not in text
+    assert parsed.warnings == ["hidden text was left out: 4 words"]
