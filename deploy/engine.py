@@ -14,6 +14,11 @@ OFFLINE = {
     "VLLM_NO_USAGE_STATS": "1",
     "DO_NOT_TRACK": "1",
 }
+ONE_MACHINE = {  # the processes of a server talk to one another here, not on every address
+    "VLLM_HOST_IP": "127.0.0.1",
+    "GLOO_SOCKET_IFNAME": "lo",
+    "NCCL_SOCKET_IFNAME": "lo",
+}
 KEY = "VLLM_API_KEY"  # the one place where vLLM reads a key that `ps` does not show
 
 
@@ -41,11 +46,13 @@ class Command:
     key_file: str | None = None
 
     def __str__(self) -> str:
-        """As one line for a shell."""
+        """As one line for a shell. With a key file it starts nothing without a key in it."""
         variables = [f"{name}={shlex.quote(value)}" for name, value in self.environment.items()]
-        if self.key_file is not None:
-            variables.append(f'{KEY}="$(cat {shlex.quote(self.key_file)})"')
-        return " ".join([*variables, shlex.join(self.arguments)])
+        line = " ".join([*variables, shlex.join(self.arguments)])
+        if self.key_file is None:
+            return line
+        read = f'{KEY}="$(cat {shlex.quote(self.key_file)})" && test -n "${KEY}"'
+        return f"({read} && export {KEY} && {line})"
 
 
 def commands(plan: Plan, site: Site) -> list[Command]:
@@ -113,7 +120,8 @@ def _command(
     address = ["--host", site.host, "--port", str(port)]
     arguments = ("vllm", "serve", directory, *address, *options)
     host = f"[{site.host}]" if ":" in site.host else site.host
-    return Command(role, OFFLINE | visible, arguments, f"http://{host}:{port}", site.key_file)
+    environment = OFFLINE | ONE_MACHINE | visible
+    return Command(role, environment, arguments, f"http://{host}:{port}", site.key_file)
 
 
 def plan_json(plan: Plan, started_by: list[Command]) -> dict[str, object]:

@@ -95,7 +95,7 @@ def read_key(file: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
             f"cannot read the key in {file}: {error}", hint="Check --key-file."
-        ) from (error)
+        ) from error
     if open_to_all:
         raise ConfigError(f"everyone can read the key in {file}", hint=f"chmod 600 {file}")
     if not key or not key.isprintable() or not key.isascii():

@@ -8,6 +8,7 @@ packages=(
     chromium fonts-dejavu-core # the page's tests
     nginx-light # the proxy in front
     postgresql # the store's suite runs on it too
+    systemd # its own check of the units in deploy/systemd
 )
 
 if ! command -v dpkg-query apt-get >/dev/null; then

@@ -45,6 +45,29 @@ def test_the_commands_are_shell_ready_and_offline() -> None:
     assert "CUDA_VISIBLE_DEVICES=4" in shlex.split(guard)
 
 
+@pytest.mark.parametrize("shell", ["sh", "bash"])
+def test_a_printed_command_starts_no_server_without_the_key_that_it_names(
+    shell: str, tmp_path: Path
+) -> None:
+    program, key = tmp_path / "vllm", tmp_path / "the key"
+    program.write_text('#!/bin/sh\necho "started with $VLLM_API_KEY"\n')
+    program.chmod(0o755)
+    line = run("command", *PAPER, "--key-file", str(key)).stdout.splitlines()[0]
+
+    def started() -> tuple[bool, str]:
+        path = f"{tmp_path}{os.pathsep}/usr/bin{os.pathsep}/bin"
+        done = subprocess.run(
+            [shell, "-c", line], env={"PATH": path}, capture_output=True, text=True, timeout=30
+        )
+        return done.returncode == 0, done.stdout
+
+    assert started() == (False, "")
+    key.write_text("\n")
+    assert started() == (False, ""), "vLLM takes an empty key for none"
+    key.write_text("secret\n")
+    assert started() == (True, "started with secret\n")
+
+
 def test_an_eight_bit_cache_is_only_used_where_it_is_asked_for() -> None:
     said = run("command", *PAPER, "--model", "llama-3.3-70b-fp8", "--kv-dtype", "fp8").stdout
     engine, guard = said.splitlines()

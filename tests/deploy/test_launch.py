@@ -17,7 +17,7 @@ COMMAND = (sys.executable, "-c", "from rag.cli import main; main()", "engine", "
 REPOSITORY = Path(__file__).parents[2]
 WAIT_S = 60
 MODELS = ("llama-3.3-70b-fp8", "llama-3.1-8b")
-# Answers /health, and notes its arguments and key; ends with status 3 when told to.
+# Answers /health, and notes its key and what it sees; ends with status 3, or is silent, when told.
 VLLM = """#!{python}
 import http.server, os, pathlib, sys
 if sys.argv[1:] == ["--version"]:
@@ -26,12 +26,15 @@ role = sys.argv[sys.argv.index("--served-model-name") + 1]
 notes = pathlib.Path("{notes}")
 (notes / role).write_text(" ".join([str(os.getpid()), os.environ.get("VLLM_API_KEY", "-"),
                                     os.environ["CUDA_VISIBLE_DEVICES"],
-                                    os.environ["HF_HUB_OFFLINE"]]))
+                                    os.environ["HF_HUB_OFFLINE"],
+                                    *(path.name for path in notes.glob("answered-*"))]))
 if (notes / ("broken-" + role)).exists():
     sys.exit(3)
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
-        self.send_response(200); self.end_headers()
+        silent = (notes / ("silent-" + role)).exists()
+        self.send_response(503 if silent else 200); self.end_headers()
+        (notes / ("answered-" + role)).touch()
     def log_message(self, *args): pass
 http.server.HTTPServer(("127.0.0.1", int(sys.argv[sys.argv.index("--port") + 1])),
                        Handler).serve_forever()
@@ -80,11 +83,11 @@ def environment(site: Path) -> dict[str, str]:
 
 
 @contextmanager
-def serving(site: Path) -> Iterator["subprocess.Popen[str]"]:
+def serving(site: Path, *more: str) -> Iterator["subprocess.Popen[str]"]:
     """The command, once both servers are ready."""
     running = subprocess.Popen(
-        command(site), env=environment(site), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        text=True,
+        command(site, *more), env=environment(site), text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     try:
         assert running.stdout is not None
@@ -113,11 +116,28 @@ def test_both_are_started_with_their_gpus_and_the_key_and_end_on_a_signal(site: 
     with serving(site) as running:
         pids = [pid_of(site, role) for role in ("main", "guard")]
         for role in ("main", "guard"):
-            _, key, _, offline = (site / role).read_text().split()
+            _, key, _, offline, *_ = (site / role).read_text().split()
             assert (key, offline) == ("a-key-for-the-tests", "1")
         running.send_signal(signal.SIGTERM)
         assert running.wait(WAIT_S) == 0
     assert all(map(ended, pids))
+
+
+def test_a_guard_that_shares_the_only_gpu_takes_its_part_before_the_engine_starts(
+    site: Path,
+) -> None:
+    program(site / "bin" / "nvidia-smi", "#!/bin/sh\necho 0, 143771, 4, 9.0\n")
+    with serving(site, "--kv-dtype", "fp8"):
+        _, _, engine_gpu, _, *answered = (site / "main").read_text().split()
+        _, _, guard_gpu, _, *before = (site / "guard").read_text().split()
+    assert engine_gpu == guard_gpu == "0"
+    assert (before, answered) == ([], ["answered-guard"])
+
+
+def test_a_server_that_never_answers_is_given_up_and_the_other_ended(site: Path) -> None:
+    (site / "silent-guard").touch()
+    assert "the guard did not answer within 3 s" in failed(site, "--start-timeout", "3")
+    assert all(ended(pid_of(site, role)) for role in ("main", "guard"))
 
 
 def test_where_one_ends_the_other_is_ended_too(site: Path) -> None:

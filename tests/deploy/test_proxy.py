@@ -24,6 +24,7 @@ from playwright.sync_api import expect, sync_playwright
 
 ROOT = Path(__file__).parents[2]
 TOKEN = "a-token-for-the-tests-only"
+NAME = "citadel.test"  # what browsers call it; only the browser here can find it by that name
 WAIT_S = 60
 NOTES = "# Leave\n\nEvery employee has thirty days of paid annual leave."
 QUESTION = "How many days of annual leave does every employee have?"
@@ -37,9 +38,9 @@ def free_port() -> int:
 
 
 def certify(folder: Path) -> None:
-    """A certificate for localhost, and its key."""
+    """A certificate for the public name, and its key."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, NAME)])
     now = datetime.datetime.now(datetime.UTC)
     certificate = (
         x509.CertificateBuilder()
@@ -93,15 +94,73 @@ def await_port(port: int) -> None:
 class Site:
     """What the proxy stands before."""
 
-    url: str
+    port: int
     login: str
 
+    @property
+    def url(self) -> str:
+        return f"https://{NAME}:{self.port}"
+
     def client(self) -> httpx.Client:
-        return httpx.Client(base_url=self.url, verify=False, trust_env=False, timeout=WAIT_S)
+        here, called = f"https://127.0.0.1:{self.port}", {"Host": f"{NAME}:{self.port}"}
+        return httpx.Client(
+            base_url=here, headers=called, verify=False, trust_env=False, timeout=WAIT_S
+        )
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory, model_home: Path) -> Iterator[Site]:
+@dataclass
+class Ports:
+    """Where the three listen."""
+
+    proxy: int
+    api: int
+    page: int
+
+
+def configuration(folder: Path, ports: Ports) -> Path:
+    """Ours, with the addresses and the paths of this test."""
+    config = (ROOT / "deploy" / "proxy" / "nginx.conf").read_text()
+    for ours, here in (
+        ("/tmp/", f"{folder}/"),  # before what may contain it
+        ("api:8000", f"127.0.0.1:{ports.api}"),
+        ("ui:8501", f"127.0.0.1:{ports.page}"),
+        ("listen 8443", f"listen 127.0.0.1:{ports.proxy}"),
+        ("/run/secrets/", f"{folder}/"),
+    ):
+        assert ours in config
+        config = config.replace(ours, here)
+    written = folder / "nginx.conf"
+    written.write_text(config)
+    return written
+
+
+def apart(ports: Ports) -> tuple[list[str], list[str]]:
+    """API and page as compose.yaml starts them."""
+    serve = [*CITADEL, "serve", "--no-page", "--port", str(ports.api)]
+    show = [sys.executable, "-m", "ui.start", "run", "ui/app.py", "--server.address=127.0.0.1"]
+    return serve, [*show, f"--server.port={ports.page}"]
+
+
+def together(ports: Ports) -> tuple[list[str], list[str]]:
+    """API and page as the systemd unit starts them."""
+    serve = [*CITADEL, "serve", "--port", str(ports.api), "--ui-port", str(ports.page)]
+    return serve, ["sleep", "infinity"]
+
+
+def ready(served: "subprocess.Popen[str]", log: Path) -> str:
+    """The login link, once there is one."""
+    assert served.stdout is not None
+    readable, _, _ = select.select([served.stdout], [], [], WAIT_S)
+    line = served.stdout.readline() if readable else ""
+    found = re.fullmatch(r"Citadel is ready: (https://\S+)\n", line)
+    assert found, log.read_text()
+    return found[1]
+
+
+@pytest.fixture(scope="module", params=[apart, together])
+def site(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, model_home: Path
+) -> Iterator[Site]:
     nginx = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
     if nginx is None:
         pytest.skip("nginx is missing: apt-get install nginx-light")
@@ -111,46 +170,29 @@ def site(tmp_path_factory: pytest.TempPathFactory, model_home: Path) -> Iterator
     (data_dir / "models").symlink_to(model_home / "models")
     (folder / "notes.md").write_text(NOTES)
     certify(folder)
-    port, api, page = free_port(), free_port(), free_port()
-    url = f"https://localhost:{port}"
+    ports = Ports(free_port(), free_port(), free_port())
     kept = {name: value for name, value in os.environ.items() if "CITADEL" not in name}
     environment = kept | {
         "CITADEL_DATA_DIR": str(data_dir),
         "CITADEL_EMBED_BACKEND": "openvino",
         "CITADEL_TOKEN": TOKEN,
-        "CITADEL_PUBLIC_URL": url,
+        "CITADEL_PUBLIC_URL": f"https://{NAME}:{ports.proxy}",
         "PYTHONPATH": str(ROOT),
     }
     ingest = [*CITADEL, "ingest", str(folder / "notes.md")]
     subprocess.run(ingest, env=environment, check=True, capture_output=True, timeout=WAIT_S)
-    config = (ROOT / "deploy" / "proxy" / "nginx.conf").read_text()
-    for ours, here in (
-        ("/tmp/", f"{folder}/"),  # before what may contain it
-        ("api:8000", f"127.0.0.1:{api}"),
-        ("ui:8501", f"127.0.0.1:{page}"),
-        ("listen 8443", f"listen 127.0.0.1:{port}"),
-        ("/run/secrets/", f"{folder}/"),
-    ):
-        assert ours in config
-        config = config.replace(ours, here)
-    (folder / "nginx.conf").write_text(config)
-    serve = [*CITADEL, "serve", "--no-page", "--port", str(api)]
-    show = [sys.executable, "-m", "ui.start", "run", "ui/app.py", "--server.address=127.0.0.1"]
-    show += [f"--server.port={page}", "--browser.serverAddress=localhost"]
-    proxy = [nginx, "-p", str(folder), "-c", "nginx.conf", "-g", "daemon off;"]
+    serve, show = request.param(ports)
+    proxy = [nginx, "-p", folder, "-c", configuration(folder, ports), "-g", "daemon off;"]
+    of_page = kept | {"CITADEL_API_URL": f"http://127.0.0.1:{ports.api}"}
     with (
         running(serve, environment, folder / "api.log") as served,
-        running(show, kept | {"CITADEL_API_URL": f"http://127.0.0.1:{api}"}, folder / "page.log"),
-        running(proxy, kept, folder / "proxy.log"),
+        running(show, of_page, folder / "page.log"),
+        running(list(map(str, proxy)), kept, folder / "proxy.log"),
     ):
-        assert served.stdout is not None
-        readable, _, _ = select.select([served.stdout], [], [], WAIT_S)
-        line = served.stdout.readline() if readable else ""
-        found = re.fullmatch(r"Citadel is ready: (https://\S+)\n", line)
-        assert found, (folder / "api.log").read_text()
-        for listening in (page, port):
+        login = ready(served, folder / "api.log")
+        for listening in (ports.page, ports.proxy):
             await_port(listening)
-        yield Site(url, found[1])
+        yield Site(ports.proxy, login)
 
 
 def test_the_configuration_is_sound_and_our_routes_pass(site: Site) -> None:
@@ -166,12 +208,18 @@ def test_the_configuration_is_sound_and_our_routes_pass(site: Site) -> None:
         assert answer.headers["strict-transport-security"]
 
 
-@pytest.mark.parametrize("path", ["/metrics", "/v2/models", "/nothing", "/tokenize", "/.env"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/metrics", "/v2/models", "/nothing", "/tokenize", "/.env", "/v1", "/v1/../metrics"),
+        *("/_stcore/metrics", "/_stcore/agent/mcp", "/_stcore/upload_file/a/b", "/component/a"),
+    ],
+)
 def test_what_is_not_ours_does_not_pass(site: Site, path: str) -> None:
     with site.client() as client:
         response = client.get(path, headers={"Authorization": f"Bearer {TOKEN}"})
     assert response.status_code == 404
-    assert "urn:citadel" not in response.text, "the proxy says so, not the API"
+    assert "nginx" in response.text, "the proxy says so, not what is behind it"
 
 
 def test_who_comes_through_the_proxy_is_nobody_without_a_credential(site: Site) -> None:
@@ -184,7 +232,7 @@ def test_a_login_stays_on_the_public_address_and_its_cookie_on_tls(site: Site) -
         links = client.post("/v1/login-links", headers={"Authorization": f"Bearer {TOKEN}"})
         login = links.json()["url"]
         assert login.startswith(f"{site.url}/login?token=")
-        response = client.get(login)
+        response = client.get(login.removeprefix(site.url))
     assert response.headers["location"] == f"{site.url}/"
     assert "secure" in response.headers["set-cookie"].lower()
 
@@ -195,10 +243,17 @@ def test_the_page_works_through_the_proxy(site: Site) -> None:
     if program is None:
         pytest.skip("Chromium is missing: apt-get install chromium")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        arguments = ["--no-sandbox", f"--host-resolver-rules=MAP {NAME} 127.0.0.1"]
+        browser = playwright.chromium.launch(executable_path=program, args=arguments)
         page = browser.new_context(ignore_https_errors=True).new_page()
+        refused: list[str] = []
+        page.on("response", lambda r: refused.append(r.url) if r.status >= 400 else None)
         page.goto(site.login)
         page.get_by_label("Your question").fill(QUESTION)
         page.keyboard.press("Enter")
         expect(page.get_by_text("thirty days").first).to_be_visible(timeout=WAIT_S * 1000)
+        page.goto(f"{site.url}/documents")
+        expect(page.get_by_text("notes.md").first).to_be_visible(timeout=WAIT_S * 1000)
+        # Streamlit looks below the address that was opened first, and then where it is.
+        assert all("/documents/_stcore/" in url for url in refused), refused
         browser.close()

@@ -52,7 +52,7 @@ def test_the_known_layouts_come_out(
 ) -> None:
     found = layout(Wanted(model, None, fp8_cache), Node(n_gpus, H100))
 
-    assert found.kv_tokens == pytest.approx(kv_tokens, rel=0.03)
+    assert found.kv_tokens == pytest.approx(kv_tokens, rel=0.01, abs=600)  # rounded there
     assert found.concurrent(WINDOW) == pytest.approx(windows, abs=0.11)
     assert (found.context_tokens == WINDOW) == (windows > 1)
 
