@@ -1,9 +1,11 @@
 """What is taken for an instruction to a model, and what a company writes that must not be."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ingest.chunk import Prepared, prepare
-from ingest.injection import Finding, suspicion
+from ingest.injection import SIGNS, Finding, Sign, suspicion
 from ingest.parse.model import Element, Parsed
 from rag.search.embed import Embedder
 
@@ -70,6 +72,15 @@ def test_weak_signs_count_only_where_they_stand_together() -> None:
     far = "The canteen opens at noon. " * 5
     assert suspicion(f"{model} {answer}")
     assert suspicion(f"{model} {far} {answer}") is None
+
+
+@pytest.mark.parametrize("sign", SIGNS, ids=[sign.name for sign in SIGNS])
+@settings(max_examples=300, deadline=None)
+@given(data=st.data())
+def test_no_match_of_a_sign_lacks_the_words_that_are_looked_for_first(
+    sign: Sign, data: st.DataObject
+) -> None:
+    assert sign.pattern.occurs_in(data.draw(st.from_regex(sign.pattern.regex)))
 
 
 @pytest.mark.parametrize("unit", ["(", "'", "ignore ", "<|", "![a](http://", "https://a?b", "\n- "])
