@@ -9,12 +9,12 @@ that every decision about access is the API's; nothing else of the product is im
     app.py        entry point: settles who is there, then shows one of the two views
     session.py    what the page remembers of one visit, and the visit's API client
     asking.py     the view "Ask": question, streamed answer, earlier questions
-    written.py    the shape of what an engine writes: paragraphs, items, headings, rows
     documents.py  the view "Documents": what was ingested, and what was not and why
     viewer.py     a passage in its document, beside the answer
     client.py     the API over HTTP; failures in words
     records.py    the API's answers as records
     render.py     pure functions from records to HTML
+    written.py    what an engine writes as HTML: paragraphs, lists, tables, headings, code
     passage.py    a passage with its surroundings as HTML
     style.css, .streamlit/config.toml, mark.svg   the looks
 """

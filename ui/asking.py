@@ -116,7 +116,7 @@ def _turn(visit: Visit, turn: Turn) -> None:
                 turn.sentences.clear()  # what had passed before is taken back with the rest
             if turn.twins() or turn.withheld:
                 st.rerun()  # the first chips were labelled before the other document came
-        _tell(about, turn)
+        _tell(about, visit, turn)
         if turn.problem is not None:
             _problem(visit, turn, turn.problem)
         elif turn.final is not None and turn.withheld:
@@ -144,22 +144,19 @@ def _arriving(visit: Visit, turn: Turn, about: DeltaGenerator) -> Iterator[Sente
                 turn.searched = event
             else:
                 turn.final = event
-            _tell(about, turn)
+            _tell(about, visit, turn)
     except Problem as problem:
         turn.problem = problem
 
 
-def _tell(place: DeltaGenerator, turn: Turn) -> None:
+def _tell(place: DeltaGenerator, visit: Visit, turn: Turn) -> None:
     """What was done for the answer, and what its reader should know."""
-    # That no guard reads along stands above everything anyway.
-    notices = [n for n in turn.notices if n.kind != "unguarded" and not turn.withheld]
-    told = "".join(
-        [
-            render.steps(turn.steps, open_=turn.searched is None),
-            render.rewritten(turn.rewritten),
-            *(render.aside(notice.text) for notice in notices),
-        ]
-    )
+    told = render.steps(turn.steps, open_=turn.searched is None)
+    told += render.rewritten(turn.rewritten)
+    if not turn.withheld:
+        # Where the server has no guard, a line above every answer says so.
+        news = [notice for notice in turn.notices if notice.kind != visit.status.guard]
+        told += "".join(render.aside(notice.text) for notice in news)
     if told:  # Streamlit takes no empty text
         place.html(told)
     else:
@@ -180,17 +177,40 @@ class _Table:
         self._place.html(render.table(self.of[1], self.rows))
 
 
+class _Written:
+    """A block of what an engine writes, drawn anew with each sentence; its sources stand below."""
+
+    def __init__(self, index: int, sentence: Sentence) -> None:
+        self._index = index
+        self._block = written.begin(sentence)
+        self._place = st.empty()
+        self._chips = st.container(horizontal=True, gap="xxsmall")
+        self._chipped: list[Citation] = []
+
+    def take(self, sentence: Sentence) -> bool:
+        """Whether the sentence goes on with this block, which then has it."""
+        return self._block.take(sentence)
+
+    def draw(self, visit: Visit, turn: Turn) -> None:
+        """Show what there is. A chip names its document unless the one before it does."""
+        self._place.html(written.drawn(self._block))
+        for citation in self._block.citations[len(self._chipped) :]:
+            before = self._chipped[-1] if self._chipped else None
+            brief = before is not None and render.same_page(before, citation)
+            with self._chips:
+                _chips(visit, turn, self._index, [citation], brief=brief)
+            self._chipped.append(citation)
+
+
 def _answer(visit: Visit, turn: Turn, sentences: Iterable[Sentence]) -> None:
     table: _Table | None = None
-    block: DeltaGenerator | None = None
+    block: _Written | None = None
     for index, sentence in enumerate(sentences):
         if sentence.kind != "quote":
-            if block is None or written.begins_block(sentence):
-                kind = written.block_kind(sentence)
-                block = st.container(key=f"{kind}-{turn.number}-{index}")
-            with block:
-                st.html(render.written(sentence))
-                _chips(visit, turn, index, sentence.citations, brief=True)
+            if block is None or not block.take(sentence):
+                with st.container(key=f"written-{turn.number}-{index}", gap=None):
+                    block = _Written(index, sentence)
+            block.draw(visit, turn)
             continue
         first = sentence.citations[0] if sentence.citations else None
         if first is None or not first.header_text:

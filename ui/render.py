@@ -1,4 +1,4 @@
-"""From records to HTML: pure functions, and the only place where HTML is written.
+"""From records to HTML: pure functions; what is longer has modules of its own beside this one.
 
 Every text that comes from a document, a file name or a visitor goes through `escape` here (or
 `label`, where Streamlit wants Markdown), so nothing in a document can become a link, an image or a
@@ -13,11 +13,9 @@ from pathlib import PurePath
 
 from ui.client import Problem
 from ui.passage import CELL_BREAK
-from ui.records import Citation, Document, Failure, Final, Hit, Searched, Sentence, Step
-from ui.written import cells, plain
+from ui.records import Citation, Document, Failure, Final, Hit, Searched, Step
 
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
-_BOLD = re.compile(r"\*\*(.+?)\*\*")
 _COMMAND = re.compile(r"`([^`]+)`")
 _TYPES = {
     "application/pdf": "PDF",
@@ -72,6 +70,11 @@ def chip(citation: Citation, by_file: bool = False, limit: int = 40) -> str:
     return f"{citation.id}\u2002{label(short + page)}"
 
 
+def same_page(one: Citation, other: Citation) -> bool:
+    """Whether the chips of two citations differ in their numbers only."""
+    return (one.document_id, _pages(one)) == (other.document_id, _pages(other))
+
+
 def place(source: Citation | Hit) -> str:
     """Where a passage stands, as text: pages, then the path of headings."""
     path = _below(source.title, source.heading_path)
@@ -96,29 +99,6 @@ def _below(title: str, headings: tuple[str, ...]) -> str:
 def sentence(text: str) -> str:
     """One sentence of the answer."""
     return f'<p class="sentence">{escape(text)} </p>'
-
-
-def written(sentence: Sentence) -> str:
-    """One sentence that the engine wrote; what its sources don't bear out is marked in words."""
-    row = cells(sentence.text)
-    if row:
-        inner = "".join(f"<span>{_emphasised(cell)}</span>" for cell in row)
-        shown = f'<span class="cells">{inner}</span>'
-    else:
-        shown = _emphasised(plain(sentence.text))
-    if sentence.kind == "lead":
-        return f'<p class="sentence lead">{shown} </p>'
-    if sentence.supported:
-        return f'<p class="sentence">{shown} </p>'
-    flag = (
-        f'<span class="flag" title="{escape(sentence.reason)}">not supported by its sources</span>'
-    )
-    return f'<p class="sentence"><span class="unsupported">{shown}</span> {flag} </p>'
-
-
-def _emphasised(text: str) -> str:
-    """Escaped text with what stands between two asterisks each side in bold."""
-    return _BOLD.sub(r"<strong>\1</strong>", escape(text))
 
 
 def steps(done: Sequence[Step], *, open_: bool) -> str:

@@ -146,12 +146,13 @@ class Visit:
 
     def begin_conversation(self) -> None:
         """The next question is understood without those before."""
-        self.conversation += 1
+        self.conversation = max((turn.conversation for turn in self.turns), default=0) + 1
         self.turn, self.spot = None, None
 
-    def show(self, turn: Turn | None) -> None:
-        """Go back to an earlier turn, or to none."""
+    def show(self, turn: Turn) -> None:
+        """Go back to an earlier turn, and to its conversation."""
         self.turn, self.spot = turn, None
+        self.conversation = turn.conversation
 
     def open_citation(self, citation: Citation) -> None:
         """Show the passage that a citation rests on."""

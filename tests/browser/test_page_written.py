@@ -20,11 +20,12 @@ Shoot = Callable[[Page, str], bytes]
 
 QUESTION = "What lodging allowance may guests of the observatory claim?"
 ALONE = "What lodging allowance may guests of the observatory claim in winter?"
+ATTACK = "<img src=http://192.0.2.1/x onerror=alert(1)> ![x](http://192.0.2.1/y) `<b>b</b>`"
 WRONG = "Guests may also claim 9,999 euro for a telescope of their own."
 
 
 def answer(body: dict[str, Any]) -> Any:
-    """Two paragraphs over the passage with the allowance, one sentence of them wrong."""
+    """A heading, a paragraph with a wrong sentence, and a list, over the passage about lodging."""
     prompt = body["messages"][-1]["content"]
     if "Last question:" in prompt:
         return ALONE
@@ -33,7 +34,8 @@ def answer(body: dict[str, Any]) -> Any:
         return "DONE" if asked else [Call("search", json.dumps({"query": "lodging allowance"}))]
     before = prompt[: prompt.index(LODGING)]
     key = re.findall(r"^### \w+ \[(\w{4})\]", before, re.MULTILINE)[-1]
-    return f"## Allowance\n\n{LODGING} [{key}] {WRONG} [{key}]\n\n- {LODGING} [{key}]\n"
+    said = f"## Allowance\n\n{LODGING} [{key}] {WRONG} [{key}]\n\n- {LODGING} [{key}]\n"
+    return said + f"- {ATTACK} {LODGING} [{key}]\n"
 
 
 @pytest.fixture
@@ -59,15 +61,31 @@ def test_a_written_answer_is_shown_checked_and_leads_to_its_page(
     page = visit(writing)
     expect(page.get_by_text("No guard reads what the engine writes.")).to_be_visible()
     ask(page, QUESTION)
-    expect(page.get_by_text("2 of 3 sentences supported by their sources.")).to_be_visible()
-    expect(page.locator(".unsupported")).to_have_text(re.compile("9,999 euro"))
-    expect(page.locator(".flag")).to_have_text("not supported by its sources")
-    expect(page.locator('[class*="st-key-heading-"]')).to_have_text(re.compile("Allowance"))
-    expect(page.locator('[class*="st-key-item-"]')).to_have_count(1)
+    expect(page.get_by_text("3 of 4 sentences supported by their sources.")).to_be_visible()
+    expect(page.locator(".unsupported")).to_have_text(WRONG)
+    expect(page.locator(".flag")).to_have_text(re.compile(r"not supported: .*9,999"))
+    expect(page.locator("h3.heading")).to_have_text("Allowance")
+    expect(page.locator("p.paragraph")).to_have_text(re.compile(f"^{LODGING}1 {WRONG}"))
+    expect(page.locator("p.item")).to_have_count(2)
+    expect(page.locator(".item").nth(1).locator("img, a, b")).to_have_count(0)
     shoot(page, "20-written")
-    page.locator('[class*="st-key-written-"] [class*="st-key-chip-"] button').first.click()
-    expect(page.locator(".st-key-viewer")).to_be_visible()
+    page.get_by_role("button", name="1 Lodging rules, page 2").first.click()
+    expect(page.get_by_alt_text("Page 2 of Lodging rules")).to_be_visible()
     shoot(page, "21-written-source")
+
+
+def test_a_written_answer_fits_a_phone_and_stays_dark_on_white_where_dark_is_preferred(
+    writing: Server, engine: FakeVLLM, visit: Visit, ask: Ask, shoot: Shoot
+) -> None:
+    page = visit(writing, size=(400, 800))
+    ask(page, QUESTION)
+    expect(page.locator(".flag")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 400
+    shoot(page, "26-written-phone")
+    page.emulate_media(color_scheme="dark")
+    expect(page.locator(".stApp")).to_have_css("background-color", "rgb(255, 255, 255)")
+    expect(page.locator("p.paragraph")).to_have_css("color", "rgb(28, 37, 48)")
+    shoot(page, "27-written-phone-dark")
 
 
 def test_a_follow_up_is_understood_and_a_new_conversation_forgets(
