@@ -1,24 +1,29 @@
 """A real HTTP server on loopback that answers each route with what a test gives it."""
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
+Answer = tuple[int, str, bytes | Iterable[bytes]]
+
 
 @dataclass
 class Canned:
-    """Routes to answers, and what was asked of them. A route that is not there is a 404."""
+    """Routes to answers, and what was asked of them. A route that is not there is a 404.
 
-    routes: dict[str, tuple[int, str, bytes]] = field(default_factory=dict)
+    A body in pieces is sent piece by piece, and closed early where the client leaves.
+    """
+
+    routes: dict[str, Answer] = field(default_factory=dict)
     seen: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
     url: str = ""
 
 
 @contextmanager
-def canned_api(routes: dict[str, tuple[int, str, bytes]]) -> Iterator[Canned]:
+def canned_api(routes: dict[str, Answer]) -> Iterator[Canned]:
     """Serve `routes` (`"GET /path"` to status, content type and body) on a free port."""
     canned = Canned(dict(routes))
 
@@ -27,14 +32,22 @@ def canned_api(routes: dict[str, tuple[int, str, bytes]]) -> Iterator[Canned]:
             size = int(self.headers.get("content-length") or 0)
             body = self.rfile.read(size)
             canned.seen.append((f"{self.command} {self.path}", dict(self.headers), body))
-            missing = (404, "application/problem+json", b'{"title": "Not found", "status": 404}')
+            missing: Answer = (
+                404,
+                "application/problem+json",
+                b'{"title": "Not found", "status": 404}',
+            )
             route = f"{self.command} {urlsplit(self.path).path}"
             status, kind, content = canned.routes.get(route, missing)
             self.send_response(status)
             self.send_header("content-type", kind)
-            self.send_header("content-length", str(len(content)))
+            if isinstance(content, bytes):
+                self.send_header("content-length", str(len(content)))
             self.end_headers()
-            self.wfile.write(content)
+            pieces = iter([content] if isinstance(content, bytes) else content)
+            with suppress(ConnectionError):
+                for piece in pieces:
+                    self.wfile.write(piece)
 
         do_POST = do_GET  # noqa: N815  the name is http.server's
 

@@ -8,6 +8,7 @@ that every decision about access is the API's; nothing else of the product is im
     start.py      Streamlit without its calls to the internet
     app.py        entry point: settles who is there, then shows one of the two views
     session.py    what the page remembers of one visit, and the visit's API client
+    receiving.py  an answer received beside the page's runs, which end at every click
     asking.py     the view "Ask": question, streamed answer, earlier questions
     documents.py  the view "Documents": what was ingested, and what was not and why
     viewer.py     a passage in its document, beside the answer

@@ -1,6 +1,7 @@
 """The view "Ask": question, answer as it arrives, sources, and what was asked before."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
+from contextlib import closing
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
@@ -109,9 +110,12 @@ def _turn(visit: Visit, turn: Turn) -> None:
         if turn.settled:
             _answer(visit, turn, turn.sentences)
         else:
-            turn.begin_again()
-            progress.html(render.searching(visit.n_documents))
-            _answer(visit, turn, _arriving(visit, turn, about))
+            with progress.container(horizontal=True, vertical_alignment="center"):
+                doing = st.empty()
+                doing.html(render.searching(visit.n_documents), width="content")
+                st.button("Stop", key=f"stop-{turn.number}", type="tertiary", on_click=turn.stop)
+            with closing(_arriving(visit, turn, about, doing)) as sentences:
+                _answer(visit, turn, sentences)
             if turn.withheld:
                 turn.sentences.clear()  # what had passed before is taken back with the rest
             if turn.twins() or turn.withheld:
@@ -119,6 +123,9 @@ def _turn(visit: Visit, turn: Turn) -> None:
         _tell(about, visit, turn)
         if turn.problem is not None:
             _problem(visit, turn, turn.problem)
+        elif turn.stopped:
+            st.html(render.stopped(len(turn.sentences)))
+            st.button("Ask again", key=f"again-{turn.number}", on_click=turn.begin_again)
         elif turn.final is not None and turn.withheld:
             st.html(render.withheld(turn.final))
         elif turn.final is not None and turn.final.status == "no_evidence":
@@ -128,25 +135,35 @@ def _turn(visit: Visit, turn: Turn) -> None:
         progress.empty()
 
 
-def _arriving(visit: Visit, turn: Turn, about: DeltaGenerator) -> Iterator[Sentence]:
-    """The sentences as they come, kept in the turn. A run that was cut short asks again."""
+def _arriving(
+    visit: Visit, turn: Turn, about: DeltaGenerator, doing: DeltaGenerator
+) -> Generator[Sentence, None, None]:
+    """The sentences as they come, kept in the turn. After a run cut short the next goes on."""
     try:
-        for event in visit.client.ask(turn.asked):
-            if isinstance(event, Sentence):
-                turn.sentences.append(event)
-                yield event
-                continue
-            if isinstance(event, Step):
-                turn.steps.append(event)
-            elif isinstance(event, Notice):
-                turn.notices.append(event)
-            elif isinstance(event, Searched):
-                turn.searched = event
-            else:
-                turn.final = event
-            _tell(about, visit, turn)
+        with closing(turn.follow(visit.client)) as events:
+            for event in events:
+                if isinstance(event, Sentence):
+                    turn.sentences.append(event)
+                    yield event
+                    continue
+                if event is not None:
+                    _keep(turn, event)
+                if isinstance(event, Searched) and visit.engine:
+                    doing.html(render.writing(), width="content")
+                _tell(about, visit, turn)  # at a beat too: a run can be ended only while it draws
     except Problem as problem:
         turn.problem = problem
+
+
+def _keep(turn: Turn, event: Step | Notice | Searched | Final) -> None:
+    if isinstance(event, Step):
+        turn.steps.append(event)
+    elif isinstance(event, Notice):
+        turn.notices.append(event)
+    elif isinstance(event, Searched):
+        turn.searched = event
+    else:
+        turn.final = event
 
 
 def _tell(place: DeltaGenerator, visit: Visit, turn: Turn) -> None:

@@ -6,8 +6,9 @@ carry cookies from one visitor to the next.
 """
 
 import re
+import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 import httpx
@@ -66,6 +67,27 @@ class Problem(Exception):  # noqa: N818  the term of RFC 9457
         return self.status in (0, 502, 503, 504)
 
 
+class Line:
+    """The connection that an answer comes by, so that another thread can hang up."""
+
+    def __init__(self) -> None:
+        self.cut = False
+        self._socket: socket.socket | None = None
+
+    def hang_up(self) -> None:
+        """End the answer: nothing more comes, and the API stops working on it."""
+        self.cut = True
+        if self._socket is not None:
+            with suppress(OSError):  # it has ended by itself
+                self._socket.shutdown(socket.SHUT_RDWR)
+
+    def hold(self, response: httpx.Response) -> None:
+        """The answer comes by this response."""
+        self._socket = response.extensions["network_stream"].get_extra_info("socket")
+        if self.cut:
+            self.hang_up()
+
+
 class Client:
     """The API for one visitor.
 
@@ -82,11 +104,13 @@ class Client:
             trust_env=False,  # a proxy named in the environment must not see documents
         )
 
-    def ask(self, asked: Asked) -> Iterator[Event]:
-        """The answer as it arrives; the last event is a `Final`."""
+    def ask(self, asked: Asked, line: Line | None = None) -> Iterator[Event]:
+        """The answer as it arrives; the last event is a `Final`. `line` can end it before."""
         body = msgspec.to_builtins(asked) | {"stream": True}
         request = self._http.stream("POST", "/v1/query", json=body, timeout=_ANSWER_TIMEOUT)
         with _in_words(), request as response:
+            if line is not None:
+                line.hold(response)
             if not response.is_success:
                 response.read()
                 raise _problem(response.status_code, response.content)

@@ -346,9 +346,24 @@ def nothing_ingested() -> str:
 
 
 def searching(n_documents: int | None) -> str:
-    """What is shown until the first sentence arrives."""
+    """What is shown while nothing has been found yet."""
     scope = "the documents" if n_documents is None else counted(n_documents, "document")
-    return f'<p class="trying" role="status"><span class="pulse"></span>Searching {scope} …</p>'
+    return _doing(f"Searching {scope} …")
+
+
+def writing() -> str:
+    """What is shown while an engine writes."""
+    return _doing("Writing the answer …")
+
+
+def _doing(text: str) -> str:
+    return f'<p class="trying" role="status"><span class="pulse"></span>{text}</p>'
+
+
+def stopped(n_sentences: int) -> str:
+    """Below an answer whose reader did not wait for its end."""
+    said = "Stopped here, before the answer's end." if n_sentences else "Stopped before it began."
+    return aside(said)
 
 
 def related_heading() -> str:

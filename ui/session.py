@@ -5,17 +5,19 @@ written anywhere.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 
 import streamlit as st
 
 from ui import render
 from ui.client import SESSION_COOKIE, Client, Problem
+from ui.receiving import Receiving
 from ui.records import (
     Asked,
     Citation,
     Depth,
+    Event,
     Exchange,
     Final,
     Hit,
@@ -45,6 +47,8 @@ class Turn:
     sentences: list[Sentence] = field(default_factory=list)
     final: Final | None = None
     problem: Problem | None = None
+    receiving: Receiving | None = None
+    stopped: bool = False
 
     @property
     def question(self) -> str:
@@ -61,7 +65,7 @@ class Turn:
     @property
     def settled(self) -> bool:
         """Whether nothing more is to come."""
-        return self.final is not None or self.problem is not None
+        return self.final is not None or self.problem is not None or self.stopped
 
     @property
     def withheld(self) -> bool:
@@ -75,8 +79,34 @@ class Turn:
             titles.setdefault(citation.title, set()).add(citation.document_id)
         return {id for ids in titles.values() if len(ids) > 1 for id in ids}
 
+    def follow(self, client: Client) -> Generator[Event | None, None, None]:
+        """The answer from its first event on, asked for if it was not; None while none comes.
+
+        Raises:
+            Problem: there is no answer, or not a whole one.
+        """
+        self._forget()
+        if self.receiving is None or self.receiving.given_up:
+            self.receiving = Receiving(client, self.asked)
+        return self.receiving.follow()
+
+    def stop(self) -> None:
+        """Keep what has arrived and have no more written."""
+        self.leave()
+        self.stopped = not self.settled
+
+    def leave(self) -> None:
+        """Wait for the rest of the answer no more."""
+        if self.receiving is not None:
+            self.receiving.stop()
+
     def begin_again(self) -> None:
         """Forget what has arrived; the view then asks anew."""
+        self.leave()
+        self.receiving, self.stopped = None, False
+        self._forget()
+
+    def _forget(self) -> None:
         self.searched, self.final, self.problem = None, None, None
         for arrived in (self.steps, self.notices, self.sentences):
             arrived.clear()
@@ -133,6 +163,8 @@ class Visit:
 
     def ask(self, question: str) -> None:
         """Begin a turn of the conversation; the view gets its answer."""
+        for turn in self.turns:
+            turn.leave()
         asked = Asked(
             question,
             depth=self.options.depth if self.engine else None,
