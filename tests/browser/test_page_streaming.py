@@ -14,7 +14,7 @@ __all__ = ["engine", "writing"]
 def test_a_source_is_looked_at_while_the_answer_goes_on_being_written(
     writing: Server, engine: FakeVLLM, visit: Visit
 ) -> None:
-    engine.tokens_per_s = 15
+    engine.tokens_per_s = 30
     page = visit(writing)
     page.get_by_label("Your question").fill(QUESTION)
     page.keyboard.press("Enter")

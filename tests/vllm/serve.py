@@ -11,6 +11,7 @@ of `MARKED` in `make_models.py` ("poison" is S1, "passport" is S7) wherever they
 conversation. A server's output goes to `.artefacts/vllm/NAME.log`.
 """
 
+import ctypes
 import hashlib
 import json
 import os
@@ -32,9 +33,11 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 VENV = ROOT / ".venv-vllm"
 LOGS = ROOT / ".artefacts" / "vllm"
-START_S = 240  # 25 to 40 alone on a quiet machine
+START_S = 420  # 25 to 40 alone on a quiet machine
 STOP_S = 20
 POLL_S = 0.25
+PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
+_libc = ctypes.CDLL(None)
 WINDOW_TOKENS = {"engine": 8192, "guard": 16_384}
 FLAGS = (
     "--enforce-eager --no-async-scheduling --enable-prompt-tokens-details --max-num-seqs 16"
@@ -94,7 +97,9 @@ class RealVLLM:
         self.name = name
         self.model_dir = models / name
         self.port = _free_port()
-        self._script = folder / f"{name}-script.json"
+        self._folder = folder / name  # all that it writes but its log
+        self._folder.mkdir()
+        self._script = self._folder / "script.json"
         self._process: subprocess.Popen[bytes] | None = None
         self.script()
 
@@ -128,17 +133,18 @@ class RealVLLM:
         command += ["--port", str(self.port), "--max-model-len", str(WINDOW_TOKENS[self.name])]
         if self.name == "engine":
             command += ENGINE_FLAGS.split()
-        inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+        places = dict.fromkeys(("HOME", "TMPDIR", "VLLM_CACHE_ROOT"), str(self._folder))
         paths = {"PYTHONPATH": str(HERE), "CITADEL_TEST_SCRIPT": str(self._script)}
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 command,
-                env={**inherited, **ENVIRONMENT, **paths},
-                cwd=self._script.parent,
+                env={"PATH": os.environ["PATH"], **ENVIRONMENT, **places, **paths},
+                cwd=self._folder,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,  # its workers die with it: see kill()
+                preexec_fn=_die_with_parent,
             )
 
     def wait(self) -> None:
@@ -209,6 +215,11 @@ def prefix_hit_rate(before: EngineMetrics, after: EngineMetrics) -> float:
     """Share of the prompt tokens between two readings that the prefix cache already held."""
     looked_up = after.prefix_queries - before.prefix_queries
     return (after.prefix_hits - before.prefix_hits) / looked_up if looked_up else 0.0
+
+
+def _die_with_parent() -> None:
+    """Have the kernel end this process, which ends its workers, when the tests are killed."""
+    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _free_port() -> int:
