@@ -3,10 +3,13 @@
 Labels have few values, all ours: no question, no name and no model's own word is one.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.openmetrics.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from rag.errors import CitadelError
 
 if TYPE_CHECKING:
     from rag.answer.admission import Admission
@@ -22,62 +25,39 @@ class Metrics:
     """The counters of one process, in a registry of their own. Thread-safe."""
 
     def __init__(self) -> None:
-        self._registry = registry = CollectorRegistry()
-        ProcessCollector(registry=registry)
-        self._questions = Counter(
-            "citadel_questions", "Questions, by outcome.", ("status", "by"), registry=registry
-        )
-        self._sentences = Counter(
-            "citadel_sentences",
+        self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
+        count, time = self._counter, self._histogram
+        self._questions = count("questions", "Questions, by outcome.", "status", "by")
+        self._sentences = count(
+            "sentences",
             "Sentences that an engine wrote: supported by what they cite, not so, or left out.",
-            ("outcome",),
-            registry=registry,
+            "outcome",
         )
-        self._unknown = Counter(
-            "citadel_unknown_citations", "Citations of nothing, removed.", registry=registry
-        )
-        self._tokens = Counter(
-            "citadel_engine_tokens",
+        self._unknown = count("unknown_citations", "Citations of nothing, removed.")
+        self._tokens = count(
+            "engine_tokens",
             "Tokens read, of these found in the prefix cache, and written.",
-            ("kind",),
-            registry=registry,
+            "kind",
         )
-        self._notices = Counter(
-            "citadel_notices", "Notices to readers.", ("kind",), registry=registry
+        self._notices = count("notices", "Notices to readers.", "kind")
+        self._seconds = time("answer", "From a question to the end of its answer.", SECONDS, "by")
+        self._first = time(
+            "first_token", "From the engine's being asked to its first token.", SECONDS
         )
-        self._seconds = Histogram(
-            "citadel_answer_seconds",
-            "From a question to the end of its answer.",
-            ("by",),
-            buckets=SECONDS,
-            registry=registry,
-        )
-        self._first = Histogram(
-            "citadel_first_token_seconds",
-            "From the engine's being asked to its first token.",
-            buckets=SECONDS,
-            registry=registry,
-        )
-        self._verdicts = Counter(
-            "citadel_guard_verdicts",
+        self._verdicts = count(
+            "guard_verdicts",
             "Verdicts of the guard, and what followed.",
-            ("action", "label", "reason"),
-            registry=registry,
+            *("action", "label", "reason"),
         )
-        self._categories = Counter(
-            "citadel_guard_categories",
-            "Categories that the guard has named.",
-            ("category",),
-            registry=registry,
+        self._categories = count(
+            "guard_categories", "Categories that the guard has named.", "category"
         )
-        self._verdict_seconds = Histogram(
-            "citadel_guard_seconds",
-            "From asking the guard to its verdict.",
-            buckets=VERDICT_SECONDS,
-            registry=registry,
+        self._verdict_seconds = time(
+            "guard", "From asking the guard to its verdict.", VERDICT_SECONDS
         )
         self._gauges = {
-            name: Gauge(f"citadel_engine_{name}", text, registry=registry)
+            name: Gauge(f"citadel_engine_{name}", text, registry=self._registry)
             for name, text in (
                 ("running", "Requests that the engine works on for this process."),
                 ("waiting", "Requests that wait for it here."),
@@ -85,6 +65,17 @@ class Metrics:
                 ("kv_tokens", "Tokens that its cache has."),
             )
         }
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"citadel_{name}", text, labels, registry=self._registry)
+
+    def _histogram(self, name: str, text: str, buckets: Sequence[float], *labels: str) -> Histogram:
+        name = f"citadel_{name}_seconds"
+        return Histogram(name, text, labels, buckets=buckets, registry=self._registry)
+
+    def failed(self, error: CitadelError) -> None:
+        """Count a question that has no answer at all, by the HTTP status of its error."""
+        self._questions.labels(f"error_{error.status}", "none").inc()
 
     def answered(self, final: "Final") -> None:
         """Count an answer that has been given, or not."""

@@ -67,7 +67,7 @@ def _choices(visit: Visit) -> None:
                     index=list(_DEPTHS).index(options.depth),
                     format_func=lambda depth: _DEPTHS[depth],
                     captions=[
-                        "What your administrator has set.",
+                        _as_usual(visit),
                         "The best passages; the first words come soonest.",
                         "Their sections and short documents too.",
                         "As much as the model can read at once; slow.",
@@ -85,6 +85,11 @@ def _choices(visit: Visit) -> None:
             st.button("New conversation", type="tertiary", on_click=visit.begin_conversation)
     if visit.status.guard == "unguarded":
         st.html(render.unguarded())
+
+
+def _as_usual(visit: Visit) -> str:
+    usual = visit.status.depth
+    return "What your administrator has set" + (f": {_DEPTHS[usual].lower()}." if usual else ".")
 
 
 def _submit() -> None:

@@ -146,6 +146,7 @@ class Status(Struct, frozen=True):
 
     answers: str = "quotes"
     guard: str = "none"  # or "on"; "unguarded" where an engine writes without one
+    depth: Depth | None = None  # of a question that doesn't say
 
 
 class DocumentRef(Struct, frozen=True):

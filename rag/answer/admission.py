@@ -97,7 +97,7 @@ class Admission:
         except BaseException as error:
             self._give_up(place)
             if isinstance(error, TimeoutError):
-                waited = f"the engine had no room for {self._wait_s:.0f} s"
+                waited = f"the engine had no room for {self._wait_s:g} s"
                 raise self._busy(n_tokens, waited) from error
             raise
 

@@ -14,10 +14,11 @@ import unicodedata
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from anyio import to_thread
 
-from rag.answer.engine import Delta, Engine, Message
+from rag.answer.engine import Delta, Message
 from rag.answer.leaning import alone, spoken
 from rag.answer.prompts import (
     NOT_FOUND,
@@ -27,7 +28,7 @@ from rag.answer.prompts import (
     summary_messages,
 )
 from rag.answer.tokens import TokenCounter
-from rag.errors import EngineError
+from rag.errors import EngineBusy, EngineError
 from rag.text import question_language, sentence_spans
 
 logger = logging.getLogger(__name__)
@@ -63,8 +64,23 @@ class Turn:
     answer: str
 
 
+class Completing(Protocol):
+    """What writes a short text, such as an engine."""
+
+    async def complete(
+        self, messages: Sequence[Message], *, max_tokens: int, cache_salt: str = ""
+    ) -> Delta:
+        """The whole text, of `max_tokens` at the most.
+
+        Raises:
+            EngineError: it fails.
+            EngineBusy: it has no room for it.
+        """
+        ...
+
+
 async def standalone(
-    question: str, history: Sequence[Turn], engine: Engine | None, *, cache_salt: str = ""
+    question: str, history: Sequence[Turn], engine: Completing | None, *, cache_salt: str = ""
 ) -> str:
     """The question as it can be understood without the conversation.
 
@@ -88,7 +104,7 @@ async def remembered(
     history: Sequence[Turn],
     budget_tokens: int,
     count: TokenCounter,
-    engine: Engine | None,
+    engine: Completing | None,
     *,
     cache_salt: str = "",
 ) -> str:
@@ -241,7 +257,7 @@ class _Summaries:
 _summaries = _Summaries()
 
 
-async def _summary(turns: Sequence[Turn], engine: Engine | None, cache_salt: str) -> str:
+async def _summary(turns: Sequence[Turn], engine: Completing | None, cache_salt: str) -> str:
     """The engine's summary of these turns; empty where there is none."""
     if engine is None or not turns:
         return ""
@@ -295,18 +311,18 @@ def _shortened(text: str, max_chars: int) -> str:
 
 
 async def _written(
-    engine: Engine,
+    engine: Completing,
     messages: Sequence[Message],
     max_tokens: int,
     timeout_s: float,
     cache_salt: str,
     what: str,
 ) -> Delta | None:
-    """What the engine writes; None where it fails or takes too long."""
+    """What the engine writes; None where it fails, has no room or takes too long."""
     try:
         async with asyncio.timeout(timeout_s):
             return await engine.complete(messages, max_tokens=max_tokens, cache_salt=cache_salt)
-    except EngineError as error:
+    except (EngineError, EngineBusy) as error:
         logger.warning("no %s: %s", what, error.message)
     except TimeoutError:
         logger.warning("no %s in %g s", what, timeout_s)

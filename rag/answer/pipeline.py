@@ -32,6 +32,7 @@ from rag.answer.research import Gathered, GuardSilent, research
 from rag.answer.writer import Assignment, Writer
 from rag.errors import (
     BadRequest,
+    CitadelError,
     EngineBusy,
     EngineError,
     EngineOverloaded,
@@ -75,8 +76,18 @@ async def answer(
         BadRequest: the question is empty.
         EngineBusy: more questions wait for the engine than there are places.
     """
-    began = time.perf_counter()
     asked = Asked(valid_unicode(question), access, parts, options, request_id)
+    try:
+        async with aclosing(_answer(asked)) as events:
+            async for event in events:
+                yield event
+    except CitadelError as error:
+        parts.metrics.failed(error)
+        raise
+
+
+async def _answer(asked: Asked) -> AsyncGenerator[Event, None]:
+    began, parts = time.perf_counter(), asked.parts
     if not asked.question.strip():
         raise BadRequest("the question is empty", hint="Ask something in words.")
     if parts.writer is not None:
@@ -123,7 +134,7 @@ async def _query(asked: Asked) -> str:
     if writer is None:
         return await standalone(question, asked.options.history, None)
     salt = writer.cache_salt(asked.access)
-    return await standalone(question, asked.options.history, writer.engine, cache_salt=salt)
+    return await standalone(question, asked.options.history, writer, cache_salt=salt)
 
 
 def _plain(question: str) -> str:

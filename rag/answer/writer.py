@@ -120,6 +120,22 @@ class Writer:
         """What keeps the prompts of callers who may read different things apart in its cache."""
         return self._derived("salt", access).hex()
 
+    async def complete(
+        self, messages: Sequence[Message], *, max_tokens: int, cache_salt: str = ""
+    ) -> Delta:
+        """A short text, such as a rewritten question, let in as an answer is.
+
+        Raises:
+            EngineError: the engine fails.
+            EngineBusy: there was no room for it in time.
+        """
+        opened = await self.opened()
+        n_tokens = await to_thread.run_sync(_size, messages, opened.count)
+        async with opened.admission.admit(n_tokens + TEMPLATE_TOKENS + max_tokens):
+            return await self.engine.complete(
+                messages, max_tokens=max_tokens, cache_salt=cache_salt
+            )
+
     async def write(
         self, task: Assignment, draft: Draft, parts: Parts
     ) -> AsyncGenerator[Sentence | Notice, None]:
@@ -198,7 +214,7 @@ class Writer:
             task.history,
             int(CONVERSATION_SHARE * opened.window_tokens),
             opened.count,
-            self.engine,
+            self,
             cache_salt=self.cache_salt(task.access),
         )
 
@@ -207,7 +223,7 @@ class Writer:
                 return answer_messages(context, conversation, task.question, task.language)
 
             none = Context((), "", 0, 0, mark_of(secret))
-            fixed = sum(opened.count(m["content"]) for m in messages(none))
+            fixed = _size(messages(none), opened.count)
             reserve = self._settings.engine_answer_tokens
             budget = passage_budget(opened.window_tokens, task.depth, reserve, fixed)
             if not budget:
@@ -244,6 +260,11 @@ class Writer:
         metrics = await self.engine.metrics()
         known = None if metrics is None else metrics.kv_tokens
         return known or info.context_tokens
+
+
+def _size(messages: Sequence[Message], count: TokenCounter) -> int:
+    """Tokens of what the messages say; blocks."""
+    return sum(count(message["content"]) for message in messages)
 
 
 def _no_room(window_tokens: int, n_tokens: int) -> ContextOverflow:

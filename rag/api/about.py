@@ -72,6 +72,7 @@ def get_status(appliance: Loaded, caller: Recognised) -> JSONResponse:
             "indexed": appliance.indexes.seq,
             "answers": appliance.answers,
             "guard": appliance.guarding,
+            "depth": None if appliance.engine is None else appliance.settings.answer_depth,
         }
     )
 

@@ -9,6 +9,7 @@ from fastapi import Request
 from rag.api.auth import Caller
 from rag.appliance import Appliance
 from rag.errors import CitadelError, NotReady
+from rag.text import question_language
 
 
 class Backing:
@@ -24,6 +25,7 @@ class Backing:
         """Load; a failure is kept for those who ask."""
         try:
             self._appliance = await to_thread.run_sync(self._load)
+            await to_thread.run_sync(question_language, "What is this?")  # loads its model
         except CitadelError as error:
             self._error = error
         finally:

@@ -146,6 +146,7 @@ STATUS: Example = {
     "indexed": 61,
     "answers": "engine",
     "guard": "on",
+    "depth": "standard",
 }
 LOGIN_LINK: Example = {
     "url": "http://127.0.0.1:8000/login?token=q1w2e3r4t5y6u7i8o9p0",

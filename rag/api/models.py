@@ -314,6 +314,9 @@ class Status(_Response):
     indexed: int = Field(description="The change that the indexes have reached.")
     answers: Answers
     guard: Guarding
+    depth: Depth | None = Field(
+        description="How much an engine reads where a question doesn't say; null without one."
+    )
 
 
 class LoginLink(_Response):

@@ -347,11 +347,41 @@ def test_a_question_beyond_the_waiting_places_is_refused_before_anything_is_sent
             with pytest.raises(EngineBusy) as busy:
                 await one()
             assert busy.value.retry_after_s >= 1
+            assert b'{by="none",status="error_429"} 1.0' in written.metrics.render()[0]
             for task in (first, second):
                 task.cancel()
             await asyncio.gather(first, second, return_exceptions=True)
 
         asyncio.run(crowd())
+
+
+def test_a_rewrite_takes_a_place_too_and_where_there_is_none_the_rule_makes_it(
+    asked: Appliance, engine: FakeVLLM
+) -> None:
+    engine.tokens_per_s = 5
+    with opened(asked, engine, engine_concurrency=1, engine_wait_s=0.2) as written:
+
+        async def crowd() -> list[Event]:
+            async def first() -> None:
+                async for _ in written.answer(QUESTION, DOCS, request_id="r"):
+                    pass
+
+            running = asyncio.create_task(first())
+            while not engine.received:
+                await asyncio.sleep(0.01)
+            options = Options(history=(Turn(QUESTION, LEAVE),))
+            asking = "And what if it is not taken?"
+            stream = written.answer(asking, DOCS, request_id="r", options=options)
+            found = [event async for event in stream]
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+            return found
+
+        found = asyncio.run(crowd())
+    searched = next(event for event in found if isinstance(event, Searched))
+    assert "annual leave" in searched.query, "what it leans on, by the rule"
+    assert [notice.kind for notice in found if isinstance(notice, Notice)][-1] == "fallback"
+    assert len(engine.received) == 1
 
 
 def test_a_follow_up_is_searched_as_it_stands_alone(written: Appliance, engine: FakeVLLM) -> None:
