@@ -1,10 +1,13 @@
 """PPTX through python-pptx: a slide is a page, its title a heading.
 
 Shapes are read from top to bottom and left to right, as the order in the file is that of drawing.
-Speaker notes are text; hidden slides, slide numbers and repeated footers are not.
+Speaker notes are text; hidden slides, slide numbers and repeated footers are not. Text too small to
+be seen is left out. White text on a white slide, with nothing coloured behind it, is kept, as a
+theme can still show it, and a warning says so.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +16,13 @@ from lxml import etree
 from pptx.enum.shapes import MSO_SHAPE_TYPE, PP_PLACEHOLDER
 from pptx.exc import PackageNotFoundError
 
+from ingest.hidden import hidden_words
 from ingest.parse import archives, clean, tables
 from ingest.parse.model import Element, Parsed
 from ingest.parse.properties import with_core_properties
 
 _A = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
+_P = "{http://schemas.openxmlformats.org/presentationml/2006/main}"
 _C = "{http://schemas.openxmlformats.org/drawingml/2006/chart}"
 _FURNITURE = frozenset({PP_PLACEHOLDER.SLIDE_NUMBER, PP_PLACEHOLDER.DATE, PP_PLACEHOLDER.FOOTER})
 _TITLES = frozenset(
@@ -26,6 +31,85 @@ _TITLES = frozenset(
 _BODIES = frozenset({PP_PLACEHOLDER.BODY, PP_PLACEHOLDER.OBJECT, PP_PLACEHOLDER.VERTICAL_BODY})
 _BAND = 200_000  # EMU, 5.6 mm: shapes whose tops differ by less stand side by side
 _MAX_GROUP_DEPTH = 50
+_TINY = 200  # hundredths of a point
+_WHITE = "FFFFFF"
+_FILLS = ("solidFill", "gradFill", "blipFill", "pattFill", "grpFill")
+
+
+@dataclass(slots=True)
+class _Sight:
+    """Words of a presentation that nobody sees, and words that may not be seen."""
+
+    n_hidden: int = 0
+    n_white: int = 0
+
+    def warnings(self) -> list[str]:
+        found = [hidden_words(self.n_hidden)] if self.n_hidden else []
+        if self.n_white:
+            plural = "s stand" if self.n_white != 1 else " stands"
+            found.append(f"text in white may be hidden: {self.n_white:,} word{plural} in it")
+        return found
+
+    def look(self, shapes: list[Any], slide: Any) -> None:
+        """Take what is too small from the shapes of a slide, and count white on white."""
+        white = _is_white_slide(slide)
+        behind = [_box(shape) for shape in shapes if white and _is_filled(shape)]
+        for shape in shapes:
+            bare = white and shape.has_text_frame and not any(_meet(_box(shape), b) for b in behind)
+            for run in shape.element.iter(f"{_A}r"):
+                self._run(run, bare)
+
+    def _run(self, run: Any, bare: bool) -> None:
+        text, properties = run.find(f"{_A}t"), run.find(f"{_A}rPr")
+        if text is None or not text.text or properties is None:
+            return
+        size = properties.get("sz", "")
+        if size.isdecimal() and int(size) < _TINY:
+            self.n_hidden += len(text.text.split())
+            text.text = ""
+        elif bare and _is_white(properties):
+            self.n_white += len(text.text.split())
+
+
+def _is_white_slide(slide: Any) -> bool:
+    """Whether its background, or what it inherits, is the light colour of its theme."""
+    layout = slide.slide_layout
+    for owner in (slide, layout, layout.slide_master):
+        background = owner.element.find(f"{_P}cSld/{_P}bg")
+        if background is None:
+            continue
+        colours = [node.get("val", "") for node in background.iter() if node.get("val")]
+        lights = {"lt1", _WHITE}
+        names = layout.slide_master.element.find(f"{_P}clrMap")
+        if names is not None and names.get("bg1") == "lt1":
+            lights.add("bg1")
+        return len(colours) == 1 and colours[0] in lights
+    return True
+
+
+def _is_filled(shape: Any) -> bool:
+    """Whether the shape has a colour or a picture of its own, by hand or by its style."""
+    if shape.shape_type == MSO_SHAPE_TYPE.PICTURE:
+        return True
+    own = [node for node in shape.element if node.tag.endswith("}spPr")]
+    if any(node.find(f"{_A}{fill}") is not None for node in own for fill in _FILLS):
+        return True
+    plain = any(node.find(f"{_A}noFill") is not None for node in own)
+    return not plain and shape.element.find(f"{_P}style") is not None
+
+
+def _box(shape: Any) -> tuple[int, int, int, int]:
+    left, top = shape.left or 0, shape.top or 0
+    return left, top, left + (shape.width or 0), top + (shape.height or 0)
+
+
+def _meet(one: tuple[int, int, int, int], other: tuple[int, int, int, int]) -> bool:
+    return one[0] <= other[2] and other[0] <= one[2] and one[1] <= other[3] and other[1] <= one[3]
+
+
+def _is_white(properties: Any) -> bool:
+    colour = properties.find(f"{_A}solidFill/{_A}srgbClr")
+    return colour is not None and colour.get("val", "").upper() == _WHITE
 
 
 def parse_pptx(path: Path) -> Parsed:
@@ -41,18 +125,21 @@ def parse_pptx(path: Path) -> Parsed:
         raise archives.damaged() from error
     elements: list[Element] = []
     hidden = []
+    sight = _Sight()
     for number, slide in enumerate(presentation.slides, start=1):
         if slide.element.get("show") in {"0", "false"}:
             hidden.append(str(number))
         else:
-            elements.extend(_slide(slide, number))
+            elements.extend(_slide(slide, number, sight))
     warnings = [f"hidden slides were left out: {', '.join(hidden)}"] if hidden else []
+    warnings += sight.warnings()
     warnings += ["comments were left out"] if archives.has_comments(path) else []
     return with_core_properties(Parsed("", elements, warnings=warnings), presentation)
 
 
-def _slide(slide: Any, page: int) -> Iterator[Element]:
+def _slide(slide: Any, page: int, sight: _Sight) -> Iterator[Element]:
     shapes = sorted(_flat(slide.shapes, 0), key=_place)
+    sight.look(shapes, slide)
     titles = [shape for shape in shapes if _placeholder(shape) in _TITLES]
     for shape in titles:
         if text := clean.one_line(shape.text_frame.text):
