@@ -5,8 +5,8 @@ characters of the document's stored text; pages are 1-based; boxes are in PDF po
 from the *top left* of the page as displayed (rotation applied); times are UTC.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal, NamedTuple
 
@@ -28,9 +28,18 @@ class Box(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What a caller may read: names of collections. There is no value that means "everything"."""
+    """What a caller may read, as the store has made it: see `rag.store.access`.
 
-    collections: frozenset[str]
+    There is no value that means "everything", and none of the defaults adds anything.
+    """
+
+    collections: frozenset[str]  # names
+    principals: frozenset[int] = frozenset()  # the caller and the caller's groups
+    lists: frozenset[int] = frozenset()  # the documents' own lists that name one of them
+
+    def within(self, names: Collection[str]) -> "Access":
+        """The same, in these collections only."""
+        return replace(self, collections=self.collections & frozenset(names))
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +164,7 @@ class IndexRow:
     chunk_id: int
     document_id: int
     collection: str
+    list_id: int  # the document's own list, 0 where it has none
     language: str
     title: str
     name: str  # file name without folder and suffix

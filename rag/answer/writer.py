@@ -236,7 +236,7 @@ class Writer:
 
     def _derived(self, purpose: str, access: Access) -> bytes:
         """A secret for one purpose and those who may read the same."""
-        readable = "\0".join(sorted(access.collections))
+        readable = "\0".join([*sorted(access.collections), *map(str, sorted(access.lists))])
         return hmac.digest(self._secret, f"{purpose}\0{readable}".encode(), "sha256")
 
     # The engine

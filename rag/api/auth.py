@@ -146,7 +146,7 @@ def access_of(caller: Caller, store: Store, collections: Sequence[str] | None) -
             f"no collection {', '.join(map(repr, unknown))}",
             hint="GET /v1/collections lists those that you may search.",
         )
-    return Access(everything.collections & set(collections))
+    return everything.within(collections)
 
 
 def _ends(scope: Scope) -> tuple[peer.Endpoint | None, peer.Endpoint | None]:

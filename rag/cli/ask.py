@@ -30,6 +30,9 @@ Collections = Annotated[
     list[str] | None,
     typer.Option("--collection", "-c", help="Only this collection; may be given several times."),
 ]
+AsUser = Annotated[
+    str | None, typer.Option("--as", help="As this user would see it.", metavar="USER")
+]
 
 
 @app.command()
@@ -38,6 +41,7 @@ def search(
     query: Annotated[str, typer.Argument(help="Words or a question.")],
     k: Annotated[int, typer.Option("-k", min=1, max=200, help="How many passages.")] = 10,
     collections: Collections = None,
+    user: AsUser = None,
     as_json: JsonOption = False,
 ) -> None:
     """Find the passages that fit a query best."""
@@ -48,7 +52,7 @@ def search(
     frame: Frame = ctx.obj
     with Appliance(frame.settings(), say) as appliance:
         _say_if_empty(appliance.store)
-        result = appliance.search(query, access_to(appliance.store, collections), k)
+        result = appliance.search(query, access_to(appliance.store, collections, user), k)
     print_json(search_json(result)) if as_json else typer.echo(format_hits(result.hits))
 
 
@@ -57,6 +61,7 @@ def ask(
     ctx: typer.Context,
     question: Annotated[str, typer.Argument(help="A question, in words.")],
     collections: Collections = None,
+    user: AsUser = None,
     depth: Annotated[
         DepthName | None, typer.Option(help="How much the engine reads: 8k, 32k, or all it can.")
     ] = None,
@@ -77,7 +82,7 @@ def ask(
     frame: Frame = ctx.obj
     with Appliance(frame.settings(), say) as appliance:
         _say_if_empty(appliance.store)
-        access = access_to(appliance.store, collections)
+        access = access_to(appliance.store, collections, user)
         options = Options(depth=depth.value if depth else None, research=research)
         events = appliance.answer(question, access, request_id=uuid.uuid4().hex, options=options)
         final = asyncio.run(_told(events))
@@ -104,13 +109,13 @@ def _say_if_empty(store: "Store") -> None:
         say("Nothing has been ingested yet. Begin with: citadel ingest PATH")
 
 
-def access_to(store: "Store", names: list[str] | None) -> Access:
-    """Access to the named collections, to all where none is named.
+def access_to(store: "Store", names: list[str] | None, user: str | None = None) -> Access:
+    """The operator's or a user's access to the named collections, to all where none is named.
 
     Raises:
-        NotFound: there is no collection of that name.
+        NotFound: there is no such user, or no collection of that name for this one to see.
     """
-    access = store.access_to_all()
+    access = store.access_to_all() if user is None else store.access_of_user(user)
     if not names:
         return access
     if unknown := set(names) - access.collections:
@@ -118,4 +123,4 @@ def access_to(store: "Store", names: list[str] | None) -> Access:
             f"there is no collection {min(unknown)!r}",
             hint=f"There are: {', '.join(sorted(access.collections)) or 'none yet'}.",
         )
-    return Access(frozenset(names))
+    return access.within(names)

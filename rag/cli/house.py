@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rag.cli.app import COULD_NOT, DONE, Frame, JsonOption, app, print_json, say
-from rag.cli.ask import Collections, access_to
+from rag.cli.ask import AsUser, Collections, access_to
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,6 +55,7 @@ def status(
 def documents(
     ctx: typer.Context,
     collections: Collections = None,
+    user: AsUser = None,
     title: Annotated[str, typer.Option(help="Only titles that contain this.")] = "",
     as_json: JsonOption = False,
 ) -> None:
@@ -63,7 +64,7 @@ def documents(
 
     _, store = _open_store(ctx)
     with store:
-        found = list(_documents(store, access_to(store, collections), title))
+        found = list(_documents(store, access_to(store, collections, user), title))
     if as_json:
         print_json({"documents": [_document_json(document) for document in found]})
     elif found:

@@ -1,7 +1,7 @@
 """The dense index: FAISS over the chunks' vectors, exact.
 
-Knows rows, chunk ids and collection names; knows nothing of text. Rows are only ever appended;
-a deleted row is masked out at once and dropped when the index is saved.
+Knows rows, chunk ids, collections and lists of readers; nothing of text. Rows are only appended; a
+deleted row is masked out at once and dropped when the index is saved.
 
 A filter is a bitmap over rows handed *into* the search. Graph indexes are not offered: under a
 filter that lets few rows through they silently lose most of the answers, where the exact scan loses
@@ -10,6 +10,7 @@ none and is as fast (BENCHMARKS.md).
 
 import math
 import threading
+from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -25,6 +26,7 @@ Kind = Literal["flat", "sq8"]
 SQ8_FROM = 100_000  # rows from which the int8 scan is worth its loss of about .01 recall
 SQ8_LEAST = 5_000  # a quantiser that learnt from fewer has .97 of the hits (1,000) or .23 (2)
 TRAINING_ROWS = 50_000
+KEPT_FILTERS = 256  # of callers who may read different things; a bit a row each
 
 
 def choose_kind(setting: Literal["auto", "flat", "sq8"], n_rows: int) -> Kind:
@@ -48,9 +50,10 @@ class DenseIndex:
         self._lock = threading.Lock()
         self._ids: NDArray[np.int64] = np.empty(0, np.int64)  # (rows,)
         self._collections: NDArray[np.int32] = np.empty(0, np.int32)  # (rows,), into _names
+        self._lists: NDArray[np.int64] = np.empty(0, np.int64)  # (rows,), 0 where there is none
         self._alive: NDArray[np.bool_] = np.empty(0, np.bool_)  # (rows,)
         self._names: list[str] = []
-        self._filters: dict[frozenset[str], Any] = {}
+        self._filters: OrderedDict[Access, Any] = OrderedDict()
         self._faiss: Any
         if kind == "flat":
             self._faiss = faiss.IndexFlatIP(dim)
@@ -59,8 +62,17 @@ class DenseIndex:
                 dim, faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT
             )
 
-    def append(self, ids: Sequence[int], collections: Sequence[str], vectors: Vectors) -> None:
-        """Add rows; `vectors` has shape (len(ids), dim). A quantiser learns from the first call."""
+    def append(
+        self,
+        ids: Sequence[int],
+        collections: Sequence[str],
+        vectors: Vectors,
+        lists: Sequence[int] | None = None,
+    ) -> None:
+        """Add rows; `vectors` has shape (len(ids), dim). A quantiser learns from the first call.
+
+        `lists` has the list of each row's document, 0 where it has none, as all have by default.
+        """
         if not len(ids):
             return
         with self._lock:
@@ -70,6 +82,8 @@ class DenseIndex:
             self._ids = np.append(self._ids, np.asarray(ids, np.int64))
             codes = np.array([self._code(name) for name in collections], np.int32)
             self._collections = np.append(self._collections, codes)
+            of_rows = np.zeros(len(ids), np.int64) if lists is None else np.array(lists, np.int64)
+            self._lists = np.append(self._lists, of_rows)
             self._alive = np.append(self._alive, np.ones(len(ids), np.bool_))
             self._filters.clear()
 
@@ -84,7 +98,7 @@ class DenseIndex:
     ) -> list[tuple[int, float]]:
         """The `k` nearest readable chunks to a vector of shape (dim,), as (chunk id, cosine)."""
         with self._lock:
-            selector = self._selector(access.collections)
+            selector = self._selector(access)
             if selector is None or not self._faiss.ntotal:
                 return []
             params = faiss.SearchParameters(sel=selector)  # type: ignore[call-arg]
@@ -115,6 +129,7 @@ class DenseIndex:
             faiss.write_index(self._faiss, str(directory / "vectors.faiss"))
             np.save(directory / "ids.npy", self._ids, allow_pickle=False)
             np.save(directory / "collections.npy", self._collections, allow_pickle=False)
+            np.save(directory / "lists.npy", self._lists, allow_pickle=False)
             np.save(directory / "names.npy", np.array(self._names, np.str_), allow_pickle=False)
 
     @classmethod
@@ -130,11 +145,13 @@ class DenseIndex:
             index._faiss = loaded
             index._ids = np.load(directory / "ids.npy", allow_pickle=False)
             index._collections = np.load(directory / "collections.npy", allow_pickle=False)
+            index._lists = np.load(directory / "lists.npy", allow_pickle=False)
             index._names = np.load(directory / "names.npy", allow_pickle=False).tolist()
         except (EOFError, OSError, RuntimeError, ValueError) as error:
             raise SearchIndexError(f"cannot read the dense index: {error}") from error
         index._alive = np.ones(len(index._ids), np.bool_)
-        if not loaded.ntotal == len(index._ids) == len(index._collections):
+        columns = (index._ids, index._collections, index._lists)
+        if any(len(column) != loaded.ntotal for column in columns):
             raise SearchIndexError("the dense index does not hold one id for each vector")
         return index
 
@@ -143,15 +160,20 @@ class DenseIndex:
             self._names.append(name)
         return self._names.index(name)
 
-    def _selector(self, collections: frozenset[str]) -> Any:
-        """A bitmap of the readable rows, None where there are none. Cached until a change."""
-        if collections not in self._filters:
-            codes = [code for code, name in enumerate(self._names) if name in collections]
-            allowed = self._alive & np.isin(self._collections, codes)
-            bitmap = np.packbits(allowed, bitorder="little")
-            selector: Any = faiss.IDSelectorBitmap(bitmap)  # type: ignore[call-arg, arg-type]
-            self._filters[collections] = selector if allowed.any() else None
-        return self._filters[collections]
+    def _selector(self, access: Access) -> Any:
+        """A bitmap of the readable rows, None where there are none. Kept until a change."""
+        if access in self._filters:
+            self._filters.move_to_end(access)
+            return self._filters[access]
+        codes = [code for code, name in enumerate(self._names) if name in access.collections]
+        allowed = self._alive & np.isin(self._collections, codes)
+        allowed &= np.isin(self._lists, [0, *access.lists])
+        bitmap = np.packbits(allowed, bitorder="little")
+        selector: Any = faiss.IDSelectorBitmap(bitmap)  # type: ignore[call-arg, arg-type]
+        self._filters[access] = selector if allowed.any() else None
+        if len(self._filters) > KEPT_FILTERS:
+            self._filters.popitem(last=False)
+        return self._filters[access]
 
     def _compact(self) -> None:
         dead = np.flatnonzero(~self._alive)
@@ -160,5 +182,6 @@ class DenseIndex:
         self._faiss.remove_ids(faiss.IDSelectorBatch(dead))
         self._ids = self._ids[self._alive]
         self._collections = self._collections[self._alive]
+        self._lists = self._lists[self._alive]
         self._alive = np.ones(len(self._ids), np.bool_)
         self._filters.clear()

@@ -27,6 +27,7 @@ from rag.types import Access, IndexRow, Snapshot, Vectors
 
 Say = Callable[[str], None]
 Setting = Literal["auto", "flat", "sq8"]
+FORMAT = 2  # of the dense index's files
 REPLAY_BATCH = 500  # changes applied at a time
 
 
@@ -149,14 +150,19 @@ class Indexes(AbstractContextManager["Indexes"]):
         lexical.commit()
         return dense, lexical, seq
 
-    def _columns(self, rows: list[IndexRow]) -> tuple[list[int], list[str], Vectors]:
-        """Ids, collections and vectors (n, dim) of the rows whose vector is of this model."""
+    def _columns(self, rows: list[IndexRow]) -> tuple[list[int], list[str], Vectors, list[int]]:
+        """Ids, collections, vectors (n, dim) and lists of the rows with a vector of this model."""
         mine = [row for row in rows if row.model_id == self._model_id]
         vectors = np.array([row.vector for row in mine], np.float32).reshape(-1, self._dim)
-        return [row.chunk_id for row in mine], [row.collection for row in mine], vectors
+        return (
+            [row.chunk_id for row in mine],
+            [row.collection for row in mine],
+            vectors,
+            [row.list_id for row in mine],
+        )
 
     def _dense_config(self, kind: str | None = None) -> str:
-        return f"{self._model_id} {kind or self.dense.kind}"
+        return f"{self._model_id} {kind or self.dense.kind} {FORMAT}"
 
     def _lexical_config(self) -> str:
         return f"schema {SCHEMA_VERSION}"

@@ -24,7 +24,7 @@ from rag.search.words import HINDI, THAI, prepared
 from rag.text import question_language
 from rag.types import Access, IndexRow
 
-SCHEMA_VERSION = f"3, ICU {icu_version}"  # another ICU may break words in other places
+SCHEMA_VERSION = f"4, ICU {icu_version}"  # another ICU may break words in other places
 STEMMERS = {
     "en": "english",
     "de": "german",
@@ -100,6 +100,7 @@ class LexicalIndex:
             document.add_unsigned("chunk_id", row.chunk_id)
             document.add_unsigned("document_id", row.document_id)
             document.add_text("collection", row.collection)
+            document.add_unsigned("list", row.list_id)
             about, text = prepared(heading, language), prepared(row.text, language)
             document.add_text(f"text_{language}", f"{about}\n{text}")
             document.add_text(f"heading_{language}", about)
@@ -129,14 +130,15 @@ class LexicalIndex:
         words = self._word_queries(query)
         if not words or not access.collections:
             return []
-        readable = tantivy.Query.term_set_query(
-            self._index.schema, "collection", sorted(access.collections)
-        )
+        filters = {"collection": sorted(access.collections), "list": [0, *sorted(access.lists)]}
+        readable = [
+            tantivy.Query.const_score_query(
+                tantivy.Query.term_set_query(self._index.schema, field, values), 0.0
+            )
+            for field, values in filters.items()
+        ]
         parsed = tantivy.Query.boolean_query(
-            [
-                (tantivy.Occur.Must, tantivy.Query.boolean_query(words)),
-                (tantivy.Occur.Must, tantivy.Query.const_score_query(readable, 0.0)),
-            ]
+            [(tantivy.Occur.Must, part) for part in (tantivy.Query.boolean_query(words), *readable)]
         )
         searcher = self._index.searcher()
         hits = searcher.search(parsed, k, count=False).hits
@@ -207,6 +209,7 @@ def _schema() -> tantivy.Schema:
     builder.add_unsigned_field("chunk_id", fast=True, indexed=True)
     builder.add_unsigned_field("document_id", indexed=True)
     builder.add_text_field("collection", tokenizer_name="raw", index_option="basic")
+    builder.add_unsigned_field("list", indexed=True)
     for language in FIELDS:
         for field in ("text", "heading"):
             tokenizer = f"citadel_{language}"

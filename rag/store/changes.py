@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from sqlalchemy import Connection, Select, insert, select, update
+from sqlalchemy import Connection, Select, func, insert, select, update
 
 from rag.store import tables
 from rag.store.documents import IN_LIMIT, IS_FREE
@@ -51,6 +51,31 @@ def append(connection: Connection, entries: Sequence[Entry]) -> None:
     connection.execute(update(tables.log_head).values(seq=seq + len(rows)))
 
 
+def put_again(connection: Connection, source_ids: Sequence[int]) -> list[Entry]:
+    """The entries that make the indexes read the documents of these sources again."""
+    found = chunk_ids(connection, document_ids(connection, source_ids))
+    return [Entry("put", document_id, ids) for document_id, ids in found.items()]
+
+
+def document_ids(connection: Connection, source_ids: Sequence[int]) -> list[int]:
+    """The documents that were made from these sources, by id."""
+    documents = tables.documents
+    query = select(documents.c.id).where(documents.c.source_id.in_(source_ids))
+    return list(connection.scalars(query.order_by(documents.c.id)))
+
+
+def chunk_ids(connection: Connection, document_ids: Sequence[int]) -> dict[int, list[int]]:
+    """The chunks of each document, in order."""
+    found: dict[int, list[int]] = {document_id: [] for document_id in document_ids}
+    chunks = tables.chunks
+    for start in range(0, len(document_ids), IN_LIMIT):
+        batch = document_ids[start : start + IN_LIMIT]
+        query = select(chunks.c.document_id, chunks.c.id).where(chunks.c.document_id.in_(batch))
+        for document_id, chunk_id in connection.execute(query.order_by(chunks.c.id)):
+            found[document_id].append(chunk_id)
+    return found
+
+
 def following(connection: Connection, after: int, limit: int) -> list[Change]:
     """At most `limit` changes numbered above `after`, in order."""
     query = select(tables.changes).where(tables.changes.c.seq > after)
@@ -71,6 +96,7 @@ _INDEX_ROWS: Select[Any] = (
         tables.chunks.c.id,
         tables.chunks.c.document_id,
         tables.collections.c.name,
+        func.coalesce(tables.sources.c.list_id, 0),
         tables.documents.c.language,
         tables.documents.c.title,
         tables.documents.c.source_uri,
@@ -80,7 +106,12 @@ _INDEX_ROWS: Select[Any] = (
         tables.vectors.c.model_id,
         tables.vectors.c.vector,
     )
-    .select_from(tables.chunks.join(tables.vectors).join(tables.documents).join(tables.collections))
+    .select_from(
+        tables.chunks.join(tables.vectors)
+        .join(tables.documents)
+        .join(tables.sources)
+        .join(tables.collections, tables.documents.c.collection_id == tables.collections.c.id)
+    )
     .where(IS_FREE)
     .order_by(tables.chunks.c.id)
 )
@@ -114,12 +145,13 @@ def model_ids(connection: Connection) -> set[str]:
 
 
 def _index_row(row: Sequence[Any]) -> IndexRow:
-    chunk_id, document_id, collection, language, title, uri, headings, header, text, *rest = row
-    model_id, vector = rest
+    chunk_id, document_id, collection, list_id, language, title, uri, *rest = row
+    headings, header, text, model_id, vector = rest
     return IndexRow(
         chunk_id=chunk_id,
         document_id=document_id,
         collection=collection,
+        list_id=list_id,
         language=language,
         title=title,
         name=PurePosixPath(uri).stem,

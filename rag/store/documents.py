@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Row, Select, exists, func, select
 
 from rag.errors import NotFound
 from rag.store import tables
+from rag.store.rule import named, readable
 from rag.types import Access, Box, Chunk, Document, Page, StoredChunk
 
 IN_LIMIT = 5000  # ids bound in one statement, well below what either database accepts
@@ -28,6 +29,8 @@ class CollectionInfo:
 
 _DOCUMENT = [c for c in tables.documents.c if c.name not in ("text", "collection_id", "source_id")]
 IS_FREE = ~exists().where(tables.quarantine.c.chunk_id == tables.chunks.c.id)  # of quarantine
+_IN = tables.documents.c.collection_id == tables.collections.c.id
+_PLACED = tables.documents.join(tables.sources).join(tables.collections, _IN)
 _CHUNK = [c for c in tables.chunks.c if c.name not in ("id", "document_id", "header")]
 
 
@@ -65,13 +68,17 @@ def list_documents(
 
 
 def count(connection: Connection, access: Access) -> int:
-    """How many documents are readable."""
-    query = (
+    """How many documents are readable: two counts, as few are limited and an index has the rest."""
+    documents, sources = tables.documents, tables.sources
+    granted = tables.collections.c.name.in_(access.collections)
+    total = select(func.count()).select_from(documents.join(tables.collections)).where(granted)
+    beyond = (
         select(func.count())
-        .select_from(tables.documents.join(tables.collections))
-        .where(tables.collections.c.name.in_(access.collections))
+        .select_from(sources.join(documents).join(tables.collections, _IN))
+        .where(granted, sources.c.list_id.is_not(None), ~named(access))
     )
-    return connection.execute(query).scalar_one()
+    n_total, n_beyond = (connection.execute(query).scalar_one() for query in (total, beyond))
+    return int(n_total - n_beyond)
 
 
 def document(connection: Connection, access: Access, document_id: int) -> Document:
@@ -98,11 +105,8 @@ def text(
     n_chars = MAX_CHARS if end is None else max(0, end - start)
     query = (
         select(func.substr(whole, start + 1, n_chars))
-        .join(tables.collections)
-        .where(
-            tables.documents.c.id == min(document_id, MAX_ID),
-            tables.collections.c.name.in_(access.collections),
-        )
+        .select_from(_PLACED)
+        .where(tables.documents.c.id == min(document_id, MAX_ID), readable(access))
     )
     found: str | None = connection.execute(query).scalar_one_or_none()
     if found is None:
@@ -154,8 +158,8 @@ def document_chunks(connection: Connection, access: Access, document_id: int) ->
 def _readable(access: Access) -> Select[Any]:
     return (
         select(*_DOCUMENT, tables.collections.c.name.label("collection"))
-        .join(tables.collections)
-        .where(tables.collections.c.name.in_(access.collections))
+        .select_from(_PLACED)
+        .where(readable(access))
     )
 
 
@@ -169,8 +173,8 @@ def _readable_chunks(access: Access) -> Select[Any]:
             documents.c.source_uri,
             documents.c.language,
         )
-        .select_from(tables.chunks.join(documents).join(tables.collections))
-        .where(tables.collections.c.name.in_(access.collections), IS_FREE)
+        .select_from(tables.chunks.join(_PLACED))
+        .where(readable(access), IS_FREE)
     )
 
 

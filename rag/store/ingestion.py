@@ -16,7 +16,6 @@ from sqlalchemy import Connection, delete, insert, select, update
 from rag.errors import NotFound
 from rag.store import changes, quarantine, sources, tables
 from rag.store.changes import Entry
-from rag.store.documents import IN_LIMIT
 from rag.text import title_of_name
 from rag.types import Box, Chunk, NewDocument, Page, SourceFile, Vectors
 
@@ -37,7 +36,7 @@ def commit_source(
     collection_id = sources.ensure_collection(connection, collection)
     existing = sources.get(connection, collection, source.uri)
     if existing and _is_done(existing.file, source):
-        return _document_ids(connection, [existing.id])
+        return changes.document_ids(connection, [existing.id])
     entries = _delete_documents(connection, [existing.id]) if existing else []
     source_id = sources.put(connection, collection_id, existing, source)
     ids: dict[str, int] = {}
@@ -76,9 +75,10 @@ def move_source(connection: Connection, collection: str, old_uri: str, new: Sour
         )
     if new.uri != old_uri:
         remove_sources(connection, collection, [new.uri])
+        sources.carry_limit(connection, existing, new.uri)
     _rename_documents(connection, existing.id, old_uri, new.uri)
     sources.put(connection, existing.collection_id, existing, new)
-    changes.append(connection, _put_again(connection, existing.id))
+    changes.append(connection, changes.put_again(connection, [existing.id]))
 
 
 def remove_sources(connection: Connection, collection: str, uris: Sequence[str]) -> int:
@@ -158,36 +158,12 @@ def _has_content_of(existing: SourceFile, moved: SourceFile) -> bool:
     return existing.state == "ingested" and existing.content_sha256 == moved.content_sha256
 
 
-def _document_ids(connection: Connection, source_ids: Sequence[int]) -> list[int]:
-    documents = tables.documents
-    query = select(documents.c.id).where(documents.c.source_id.in_(source_ids))
-    return list(connection.scalars(query.order_by(documents.c.id)))
-
-
-def _chunk_ids(connection: Connection, document_ids: Sequence[int]) -> dict[int, list[int]]:
-    """The chunks of each document, in order."""
-    found: dict[int, list[int]] = {document_id: [] for document_id in document_ids}
-    chunks = tables.chunks
-    for start in range(0, len(document_ids), IN_LIMIT):
-        batch = document_ids[start : start + IN_LIMIT]
-        query = select(chunks.c.document_id, chunks.c.id).where(chunks.c.document_id.in_(batch))
-        for document_id, chunk_id in connection.execute(query.order_by(chunks.c.id)):
-            found[document_id].append(chunk_id)
-    return found
-
-
 def _delete_documents(connection: Connection, source_ids: Sequence[int]) -> list[Entry]:
     """Delete the documents of these sources; returns the changes for the log."""
-    chunk_ids = _chunk_ids(connection, _document_ids(connection, source_ids))
+    chunk_ids = changes.chunk_ids(connection, changes.document_ids(connection, source_ids))
     table = tables.documents
     connection.execute(delete(table).where(table.c.source_id.in_(source_ids)))
     return [Entry("delete", document_id, ids) for document_id, ids in chunk_ids.items()]
-
-
-def _put_again(connection: Connection, source_id: int) -> list[Entry]:
-    """The changes that make the indexes read a source's documents again."""
-    chunk_ids = _chunk_ids(connection, _document_ids(connection, [source_id]))
-    return [Entry("put", document_id, ids) for document_id, ids in chunk_ids.items()]
 
 
 def _rename_documents(connection: Connection, source_id: int, old: str, new: str) -> None:

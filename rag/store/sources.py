@@ -2,12 +2,23 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import PurePosixPath
 from typing import NamedTuple
 
-from sqlalchemy import Connection, bindparam, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    bindparam,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from rag.errors import NotFound
-from rag.store import tables
+from rag.store import people, tables
 from rag.types import SourceFile
 
 _FILE = [
@@ -47,6 +58,8 @@ def ensure_collection(connection: Connection, name: str) -> int:
         return found
     row = insert(tables.collections).values(name=name, created_at=datetime.now(UTC))
     created: int = connection.execute(row.returning(tables.collections.c.id)).scalar_one()
+    grant = {"collection_id": created, "principal_id": people.operator(connection)}
+    connection.execute(insert(tables.grants).values(**grant, right="manage"))
     return created
 
 
@@ -68,6 +81,7 @@ def put(
     values = {column.name: getattr(source, column.name) for column in _FILE}
     values |= {"error": _printable(source.error), "hint": _printable(source.hint)}
     values |= {"collection_id": collection_id, "changed_at": datetime.now(UTC)}
+    values["list_id"] = list_at(connection, collection_id, source.uri)
     if existing is None:
         row = insert(tables.sources).values(**values).returning(tables.sources.c.id)
         source_id: int = connection.execute(row).scalar_one()
@@ -78,16 +92,53 @@ def put(
     return existing.id
 
 
-def under(connection: Connection, collection: str, uri: str) -> list[SourceFile]:
-    """The sources at `uri` or below it as a folder, by URI."""
+def list_at(connection: Connection, collection_id: int, uri: str) -> int | None:
+    """The list that the nearest rule gives: the one for this URI, or for a folder above it."""
+    above = [str(folder) for folder in PurePosixPath(uri).parents]
+    rules = tables.access_rules
+    query = (
+        select(rules.c.list_id)
+        .where(rules.c.collection_id == collection_id, rules.c.uri.in_([uri, *above]))
+        .order_by(func.length(rules.c.uri).desc())
+        .limit(1)
+    )
+    found: int | None = connection.execute(query).scalar_one_or_none()
+    return found
+
+
+def carry_limit(connection: Connection, existing: StoredSource, new_uri: str) -> None:
+    """Let a limit follow a file that moves: its own always, a folder's where none is given there.
+
+    Otherwise a folder under another name would be open to everyone who may read the collection.
+    """
+    rules, old_uri = tables.access_rules, existing.file.uri
+    here = rules.c.collection_id == existing.collection_id
+    places = [new_uri, *map(str, PurePosixPath(new_uri).parents)]
+    covering = select(rules.c.uri).where(here, rules.c.uri.in_(places)).limit(1)
+    own = connection.execute(select(rules.c.list_id).where(here, rules.c.uri == old_uri)).first()
+    list_id = list_at(connection, existing.collection_id, old_uri)
+    if own is None and (list_id is None or connection.execute(covering).first() is not None):
+        return
+    connection.execute(delete(rules).where(here, rules.c.uri.in_([old_uri, new_uri])))
+    values = {"collection_id": existing.collection_id, "uri": new_uri, "list_id": list_id}
+    connection.execute(insert(rules).values(**values))
+
+
+def at_or_below(column: ColumnElement[str], uri: str) -> ColumnElement[bool]:
+    """Whether a URI is `uri`, or is below it as a folder."""
     folder = uri.rstrip("/") + "/"
     below = folder[:-1] + chr(ord("/") + 1)  # the first string after all that begin with folder
+    return or_(column == folder[:-1], (column >= folder) & (column < below))
+
+
+def under(connection: Connection, collection: str, uri: str) -> list[SourceFile]:
+    """The sources at `uri` or below it as a folder, by URI."""
     column = tables.sources.c.uri
     query = (
         select(*_FILE)
         .join_from(tables.sources, tables.collections)
         .where(tables.collections.c.name == collection)
-        .where(or_(column == folder[:-1], (column >= folder) & (column < below)))
+        .where(at_or_below(column, uri))
         .order_by(column)
     )
     return [SourceFile(*row) for row in connection.execute(query)]

@@ -12,12 +12,24 @@ from types import TracebackType
 from typing import Literal, Self
 
 from rag.errors import StoreError
-from rag.store import changes, documents, ingestion, integrity, quarantine, snapshots, sources
+from rag.store import (
+    access,
+    changes,
+    documents,
+    ingestion,
+    integrity,
+    people,
+    quarantine,
+    snapshots,
+    sources,
+)
 from rag.store import withheld as withheld_records
+from rag.store.access import Grant, Limit, Right
 from rag.store.database import Database
 from rag.store.documents import CollectionInfo
 from rag.store.integrity import Stats
 from rag.store.originals import Originals
+from rag.store.people import Group, Kind, Person
 from rag.store.quarantine import Quarantined
 from rag.store.withheld import Withheld
 from rag.types import (
@@ -90,10 +102,116 @@ class Store:
         with self._database.read() as connection:
             return documents.collections(connection)
 
+    # Who may read what
+
     def access_to_all(self) -> Access:
-        """The access of the embedded single user: every collection that exists now."""
+        """The operator's, who owns the machine: every collection that exists now."""
         with self._database.read() as connection:
-            return Access(frozenset(info.name for info in documents.collections(connection)))
+            return access.access_of(connection, frozenset({people.operator(connection)}))
+
+    def access_of_user(self, name: str) -> Access:
+        """What a user may read now; nothing for one who is disabled.
+
+        Raises:
+            NotFound: there is no such user.
+        """
+        with self._database.read() as connection:
+            return access.access_of(connection, people.principals_of(connection, name))
+
+    def add_principal(self, kind: Kind, name: str) -> None:
+        """Add a user or a group.
+
+        Raises:
+            BadRequest: the name is taken, or is none.
+        """
+        with self._database.write() as connection:
+            people.add(connection, kind, name)
+
+    def remove_principal(self, kind: Kind, name: str) -> None:
+        """Remove a user or a group with all that it was granted.
+
+        Raises:
+            NotFound: there is none of that name.
+        """
+        with self._database.write() as connection:
+            people.remove(connection, kind, name)
+
+    def set_disabled(self, user: str, disabled: bool) -> None:
+        """Let a user read nothing more, or what was granted again.
+
+        Raises:
+            NotFound: there is no such user.
+        """
+        with self._database.write() as connection:
+            people.set_disabled(connection, user, disabled)
+
+    def join_group(self, group: str, users: Sequence[str]) -> None:
+        """Put users into a group.
+
+        Raises:
+            NotFound: there is no such group or user; then nobody joins.
+        """
+        with self._database.write() as connection:
+            people.join(connection, group, users)
+
+    def leave_group(self, group: str, users: Sequence[str]) -> None:
+        """Take users out of a group.
+
+        Raises:
+            NotFound: there is no such group or user; then nobody leaves.
+        """
+        with self._database.write() as connection:
+            people.leave(connection, group, users)
+
+    def people(self) -> list[Person]:
+        """All users by name."""
+        with self._database.read() as connection:
+            return people.people(connection)
+
+    def groups(self) -> list[Group]:
+        """All groups by name."""
+        with self._database.read() as connection:
+            return people.groups(connection)
+
+    def grant(self, collection: str, principal: str, right: Right) -> None:
+        """Let a user or group read or manage a collection.
+
+        Raises:
+            NotFound: there is no such collection or principal.
+            BadRequest: the principal is written wrongly.
+        """
+        with self._database.write() as connection:
+            access.grant(connection, collection, principal, right)
+
+    def revoke(self, collection: str, principal: str) -> bool:
+        """Take a grant back; False where there was none.
+
+        Raises:
+            NotFound: there is no such collection or principal.
+            BadRequest: the principal is written wrongly.
+        """
+        with self._database.write() as connection:
+            return access.revoke(connection, collection, principal)
+
+    def grants(self) -> list[Grant]:
+        """All grants by collection and principal."""
+        with self._database.read() as connection:
+            return access.grants(connection)
+
+    def limit(self, collection: str, uri: str, principals: Sequence[str] | None) -> int:
+        """Let only these read a file or what is and will be below a folder; see `access.limit`.
+
+        Raises:
+            NotFound: there is no such collection or principal.
+            BadRequest: a principal is written wrongly.
+        """
+        with self._database.write() as connection:
+            return access.limit(connection, collection, uri, principals)
+
+    def limits(self) -> list[Limit]:
+        """What is limited, by collection and URI."""
+        with self._database.read() as connection:
+            return access.limits(connection)
 
     # Writing
 

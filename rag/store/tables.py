@@ -78,6 +78,10 @@ sources = Table(
     Column("hint", Text, nullable=False),
     Column("retry", Boolean, nullable=False),
     Column("changed_at", UtcDateTime, nullable=False),
+    # Who alone may read what was made from it, of those who may read the collection; null: all of
+    # them. It is what `access_rules` says of the URI. No foreign key, as SQLite can't add one to a
+    # table; a list is never deleted.
+    Column("list_id", BigInteger, index=True),
     UniqueConstraint("collection_id", "uri"),
     CheckConstraint("state IN ('ingested', 'failed')", name="state"),
     sqlite_autoincrement=True,
@@ -189,6 +193,61 @@ withheld = Table(
     Column("engine", Text, nullable=False),
     CheckConstraint("status IN ('blocked', 'no_verdict')", name="status"),
     sqlite_autoincrement=True,
+)
+
+principals = Table(
+    "principals",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("disabled", Boolean, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    UniqueConstraint("kind", "name"),
+    CheckConstraint("kind IN ('operator', 'user', 'group')", name="kind"),
+    sqlite_autoincrement=True,
+)
+
+
+def _of(column: str, to: str, *, index: bool = False) -> Column[int]:
+    key = ForeignKey(f"{to}.id", ondelete="CASCADE")
+    return Column(column, Id, key, primary_key=True, autoincrement=False, index=index)
+
+
+memberships = Table(
+    "memberships", metadata, _of("group_id", "principals"), _of("user_id", "principals", index=True)
+)
+
+grants = Table(
+    "grants",
+    metadata,
+    _of("collection_id", "collections"),
+    _of("principal_id", "principals", index=True),
+    Column("right", Text, nullable=False),
+    CheckConstraint("\"right\" IN ('read', 'manage')", name="right"),
+)
+
+access_lists = Table(
+    "access_lists",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("sha256", Text, nullable=False, unique=True),  # of the principals in it
+    sqlite_autoincrement=True,
+)
+
+access_entries = Table(
+    "access_entries",
+    metadata,
+    _of("list_id", "access_lists"),
+    _of("principal_id", "principals", index=True),
+)
+
+access_rules = Table(
+    "access_rules",
+    metadata,
+    _of("collection_id", "collections"),
+    Column("uri", Uri, primary_key=True),  # of a file, or of a folder for all that is below it
+    Column("list_id", ForeignKey("access_lists.id", ondelete="CASCADE")),  # null: not limited
 )
 
 changes = Table(

@@ -49,6 +49,7 @@ def collection(passages: Sequence[Passage], folder: Path) -> Iterator[Collection
             chunk_id=number,
             document_id=number,
             collection="docs",
+            list_id=0,
             language=passage.language,
             title=passage.title,
             name="",

@@ -128,6 +128,7 @@ def _row(number: int, language: str, text: str) -> IndexRow:
         chunk_id=number,
         document_id=number,
         collection="docs",
+        list_id=0,
         language=language,
         title="",
         name="",

@@ -92,6 +92,7 @@ def _rows(data: sets.Ranked, vectors: NDArray[np.float32], language: str) -> lis
             chunk_id=number,
             document_id=number,
             collection="docs",
+            list_id=0,
             language=language,
             title=title,
             name="",

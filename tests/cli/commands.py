@@ -50,3 +50,21 @@ class Citadel:
         )
         assert "Traceback" not in done.stderr
         return Ended(done.returncode, done.stdout, done.stderr)
+
+
+def over_new_store(home: Path, model_home: Path) -> Citadel:
+    data_dir = home / "data"
+    data_dir.mkdir(mode=0o700)
+    (data_dir / "models").symlink_to(model_home / "models")
+    return Citadel(data_dir)
+
+
+def write_docs(folder: Path) -> Path:
+    (folder / "sub").mkdir(parents=True)
+    (folder / "travel.md").write_text(
+        "# Travel policy\n\nA hotel in London may cost up to 180 pounds a night.\n\n"
+        "## Trains\n\nSecond class is booked for journeys under four hours.\n"
+    )
+    (folder / "prices.csv").write_text("part,price\nbolt M8,0.35\nnut M8,0.12\n")
+    (folder / "sub" / "opening.txt").write_text("The canteen opens at half past eleven.\n")
+    return folder

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from commands import Citadel
+from commands import Citadel, over_new_store, write_docs
 
 
 @pytest.fixture
@@ -30,21 +30,3 @@ def filled(tmp_path_factory: pytest.TempPathFactory, model_home: Path) -> Citade
     citadel = over_new_store(home, model_home)
     assert citadel("ingest", folder).code == 3
     return citadel
-
-
-def over_new_store(home: Path, model_home: Path) -> Citadel:
-    data_dir = home / "data"
-    data_dir.mkdir(mode=0o700)
-    (data_dir / "models").symlink_to(model_home / "models")
-    return Citadel(data_dir)
-
-
-def write_docs(folder: Path) -> Path:
-    (folder / "sub").mkdir(parents=True)
-    (folder / "travel.md").write_text(
-        "# Travel policy\n\nA hotel in London may cost up to 180 pounds a night.\n\n"
-        "## Trains\n\nSecond class is booked for journeys under four hours.\n"
-    )
-    (folder / "prices.csv").write_text("part,price\nbolt M8,0.35\nnut M8,0.12\n")
-    (folder / "sub" / "opening.txt").write_text("The canteen opens at half past eleven.\n")
-    return folder

@@ -20,7 +20,7 @@ from index_samples import (
 )
 
 from rag.search import snapshot
-from rag.search.indexes import open_indexes, rebuild, refresh_snapshots
+from rag.search.indexes import FORMAT, open_indexes, rebuild, refresh_snapshots
 from rag.store import Store
 
 
@@ -220,7 +220,7 @@ def test_the_type_of_the_dense_index_follows_the_number_of_chunks(
 ) -> None:
     monkeypatch.setattr("rag.search.dense.SQ8_FROM", 10)
     published(store)
-    assert store.snapshots("dense")[0].config == f"{MODEL} flat"
+    assert store.snapshots("dense")[0].config == f"{MODEL} flat {FORMAT}"
     commit(store, "/long.txt", *(f"rule {n}" for n in range(20)))
     refresh_snapshots(store, MODEL, DIM, "auto", lambda _: None)
     assert store.snapshots("dense")[0].config == f"{MODEL} sq8"

@@ -35,12 +35,19 @@ TEXTS = {
 
 
 def row(
-    i: int, language: str, text: str, *, document: int | None = None, **fields: str
+    i: int,
+    language: str,
+    text: str,
+    *,
+    document: int | None = None,
+    list_id: int = 0,
+    **fields: str,
 ) -> IndexRow:
     given = {"collection": "docs", "title": "", "name": "", "heading": ""} | fields
     vector = np.zeros(1, np.float32)
     document = document or i
-    return IndexRow(i, document, language=language, text=text, model_id="m", vector=vector, **given)
+    given |= {"language": language, "text": text, "model_id": "m"}
+    return IndexRow(i, document, list_id=list_id, vector=vector, **given)
 
 
 @pytest.fixture(scope="module")

@@ -43,7 +43,8 @@ def tamper(
         if lexical_extra:
             vector = np.zeros(DIM, np.float32)
             lexical.append(
-                IndexRow(i, 99, "docs", "en", "", "", "", "x", MODEL, vector) for i in lexical_extra
+                IndexRow(i, 99, "docs", 0, "en", "", "", "", "x", MODEL, vector)
+                for i in lexical_extra
             )
         for i in missing or []:
             dense.delete([i])

@@ -84,9 +84,11 @@ def _create_database(server: str) -> str:
 
 def _empty(url: str) -> None:
     """Bring a migrated database back to where the migrations left it."""
-    names = ", ".join(name for name in tables.metadata.tables if name != "log_head")
+    kept = {"log_head", "principals"}
+    names = ", ".join(name for name in tables.metadata.tables if name not in kept)
     with psycopg.connect(url) as connection:
         connection.execute(f"TRUNCATE {names} RESTART IDENTITY")
+        connection.execute("DELETE FROM principals WHERE kind <> 'operator'")
         connection.execute("UPDATE log_head SET seq = 0")
 
 

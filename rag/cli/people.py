@@ -1,0 +1,232 @@
+"""`citadel user`, `citadel group` and `citadel access`: who there is, and who may read what."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rag.cli.app import CollectionOption, Frame, JsonOption, app, print_json, say
+
+if TYPE_CHECKING:
+    from rag.store import Store
+
+users = typer.Typer(no_args_is_help=True, help="The people who may be granted something.")
+groups = typer.Typer(no_args_is_help=True, help="Groups of people.")
+access = typer.Typer(no_args_is_help=True, help="Who may read which documents.")
+for name, commands in (("user", users), ("group", groups), ("access", access)):
+    app.add_typer(commands, name=name)
+
+Name = Annotated[str, typer.Argument(help="Letters, digits and any of . _ @ + -")]
+Who = Annotated[str, typer.Argument(help="user:NAME or group:NAME.", metavar="WHO")]
+Collection = Annotated[str, typer.Argument(help="A collection's name.")]
+Place = Annotated[Path, typer.Argument(help="A file, or a folder with all below it.")]
+
+
+@users.command("add")
+def add_user(
+    ctx: typer.Context,
+    name: Name,
+    into: Annotated[
+        list[str] | None, typer.Option("--group", "-g", help="Put into this group as well.")
+    ] = None,
+) -> None:
+    """Add a user, who may read nothing until something is granted."""
+    with _store(ctx) as store:
+        known = {group.name for group in store.groups()}
+        if missing := sorted(set(into or ()) - known):
+            _no_group(missing[0])
+        store.add_principal("user", name)
+        for group in into or ():
+            store.join_group(group, [name])
+    typer.echo(f"added user:{name}")
+
+
+@users.command("list")
+def list_users(ctx: typer.Context, as_json: JsonOption = False) -> None:
+    """Show all users with their groups."""
+    with _store(ctx) as store:
+        found = store.people()
+    if as_json:
+        print_json(
+            {
+                "users": [
+                    {"name": p.name, "disabled": p.disabled, "groups": list(p.groups)}
+                    for p in found
+                ]
+            }
+        )
+        return
+    lines = [
+        f"{p.name}{' (disabled)' if p.disabled else ''}  {', '.join(p.groups)}".rstrip()
+        for p in found
+    ]
+    typer.echo("\n".join(lines) or "There are no users yet. Add one with: citadel user add NAME")
+
+
+@users.command("disable")
+def disable_user(ctx: typer.Context, name: Name) -> None:
+    """Let a user read nothing from now on; what was granted is kept."""
+    with _store(ctx) as store:
+        store.set_disabled(name, True)
+    typer.echo(f"disabled user:{name}")
+
+
+@users.command("enable")
+def enable_user(ctx: typer.Context, name: Name) -> None:
+    """Let a disabled user read again what was granted."""
+    with _store(ctx) as store:
+        store.set_disabled(name, False)
+    typer.echo(f"enabled user:{name}")
+
+
+@users.command("remove")
+def remove_user(ctx: typer.Context, name: Name) -> None:
+    """Remove a user with all that was granted; who comes by that name later inherits nothing."""
+    with _store(ctx) as store:
+        store.remove_principal("user", name)
+    typer.echo(f"removed user:{name}")
+
+
+@groups.command("add")
+def add_group(ctx: typer.Context, name: Name) -> None:
+    """Add a group without members."""
+    with _store(ctx) as store:
+        store.add_principal("group", name)
+    typer.echo(f"added group:{name}")
+
+
+@groups.command("list")
+def list_groups(ctx: typer.Context, as_json: JsonOption = False) -> None:
+    """Show all groups with their members."""
+    with _store(ctx) as store:
+        found = store.groups()
+    if as_json:
+        print_json({"groups": [{"name": g.name, "members": list(g.members)} for g in found]})
+        return
+    lines = [f"{g.name}  {', '.join(g.members)}".rstrip() for g in found]
+    typer.echo("\n".join(lines) or "There are no groups yet. Add one with: citadel group add NAME")
+
+
+@groups.command("join")
+def join(ctx: typer.Context, group: Name, members: Annotated[list[str], typer.Argument()]) -> None:
+    """Put users into a group."""
+    with _store(ctx) as store:
+        store.join_group(group, members)
+    typer.echo(f"{', '.join(members)}: in group:{group}")
+
+
+@groups.command("leave")
+def leave(ctx: typer.Context, group: Name, members: Annotated[list[str], typer.Argument()]) -> None:
+    """Take users out of a group."""
+    with _store(ctx) as store:
+        store.leave_group(group, members)
+    typer.echo(f"{', '.join(members)}: no longer in group:{group}")
+
+
+@groups.command("remove")
+def remove_group(ctx: typer.Context, name: Name) -> None:
+    """Remove a group with all that was granted to it; its members stay."""
+    with _store(ctx) as store:
+        store.remove_principal("group", name)
+    typer.echo(f"removed group:{name}")
+
+
+@access.command("show")
+def show(ctx: typer.Context, as_json: JsonOption = False) -> None:
+    """Show every grant and every limit."""
+    with _store(ctx) as store:
+        grants, limits = store.grants(), store.limits()
+    if as_json:
+        print_json(
+            {
+                "grants": [
+                    {"collection": g.collection, "principal": g.principal, "right": g.right}
+                    for g in grants
+                ],
+                "limits": [
+                    {
+                        "collection": limit.collection,
+                        "uri": limit.uri,
+                        "principals": limit.principals and list(limit.principals),
+                    }
+                    for limit in limits
+                ],
+            }
+        )
+        return
+    lines = [f"{g.collection}: {g.principal} may {g.right}" for g in grants]
+    for limit in limits:
+        who = "everyone" if limit.principals is None else ", ".join(limit.principals) or "nobody"
+        only = "" if limit.principals is None else "only "
+        lines.append(f"{limit.collection}: {limit.uri}: {only}{who}")
+    typer.echo("\n".join(lines) or "There are no collections yet.")
+
+
+@access.command("grant")
+def grant(
+    ctx: typer.Context,
+    collection: Collection,
+    who: Who,
+    manage: Annotated[bool, typer.Option("--manage", help="Manage it too.")] = False,
+) -> None:
+    """Let a user or a group read a collection."""
+    with _store(ctx) as store:
+        store.grant(collection, who, "manage" if manage else "read")
+    typer.echo(f"{who} may {'manage' if manage else 'read'} {collection}")
+
+
+@access.command("revoke")
+def revoke(ctx: typer.Context, collection: Collection, who: Who) -> None:
+    """Take a grant back. In force for the next question."""
+    with _store(ctx) as store:
+        had = store.revoke(collection, who)
+    typer.echo(f"{who} {'may no longer' if had else 'could not'} read {collection}")
+
+
+@access.command("limit")
+def limit(
+    ctx: typer.Context,
+    place: Place,
+    who: Annotated[
+        list[str] | None,
+        typer.Argument(help="user:NAME or group:NAME; nobody where none is named.", metavar="WHO"),
+    ] = None,
+    collection: CollectionOption = "default",
+) -> None:
+    """Let only these, of those with the collection, read a file or what is in a folder.
+
+    It holds for files that come into the folder later as well.
+    """
+    _limit(ctx, collection, place, who or [])
+
+
+@access.command("unlimit")
+def unlimit(ctx: typer.Context, place: Place, collection: CollectionOption = "default") -> None:
+    """Let everyone with the collection read a file or what is in a folder."""
+    _limit(ctx, collection, place, None)
+
+
+def _limit(ctx: typer.Context, collection: str, place: Path, who: list[str] | None) -> None:
+    uri = str(place.absolute())
+    with _store(ctx) as store:
+        n_changed = store.limit(collection, uri, who)
+        n_there = len(store.sources(collection, uri))
+    whom = "everyone with the collection" if who is None else ", ".join(who) or "nobody"
+    typer.echo(f"{uri}: {whom}")
+    say(f"{n_changed:,} of {n_there:,} files there have changed")
+    if not n_there:
+        say(f"Nothing there is in collection {collection!r} yet; it holds for what will be.")
+
+
+def _no_group(name: str) -> None:
+    from rag.errors import NotFound
+
+    raise NotFound(f"there is no group {name!r}", hint=f"citadel group add {name}")
+
+
+def _store(ctx: typer.Context) -> "Store":
+    from rag.store import Store
+
+    frame: Frame = ctx.obj
+    settings = frame.settings()
+    return Store.open(settings.url, data_dir=settings.data_dir)

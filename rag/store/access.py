@@ -1,0 +1,196 @@
+"""What the rule in `rag.store.rule` is about: grants on collections, and limits within them.
+
+Grants go to users and groups. A limit on a file or folder has a list of users and groups, and only
+those of them with a grant may read what is there. The operator, who runs the commands on the
+machine, has a grant on every collection and stands in every list: the rule has no exception.
+
+A list is a set of principals and never changes: another set is another list. So an index that knows
+a document's list can be told which lists to let through.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from rag.errors import NotFound
+from rag.store import changes, people, sources, tables
+from rag.store.documents import IN_LIMIT
+from rag.types import Access
+
+Right = Literal["read", "manage"]
+_grants, _entries, _lists = tables.grants, tables.access_entries, tables.access_lists
+_rules, _sources, _collections = tables.access_rules, tables.sources, tables.collections
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """What a principal may do with a collection."""
+
+    collection: str
+    principal: str  # user:NAME, group:NAME, or operator
+    right: Right
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A file, or a folder with all below it, that not everyone may read who may its collection."""
+
+    collection: str
+    uri: str
+    principals: tuple[str, ...] | None  # who may, and the operator; None: everyone, again
+
+
+def access_of(connection: Connection, principals: frozenset[int]) -> Access:
+    """What these principals may read now."""
+    granted = (
+        select(_collections.c.name).join(_grants).where(_grants.c.principal_id.in_(principals))
+    )
+    named = select(_entries.c.list_id).where(_entries.c.principal_id.in_(principals))
+    collections, lists = connection.scalars(granted), connection.scalars(named)
+    return Access(frozenset(collections), principals, frozenset(lists))
+
+
+# Grants
+
+
+def grant(connection: Connection, collection: str, principal: str, right: Right) -> None:
+    """Let a principal read a collection, or manage it, which includes reading.
+
+    Raises:
+        NotFound: there is no such collection or principal.
+        BadRequest: the principal is written wrongly.
+    """
+    ids = _both(connection, collection, principal)
+    revoke(connection, collection, principal)
+    connection.execute(insert(_grants).values(**ids, right=right))
+
+
+def revoke(connection: Connection, collection: str, principal: str) -> bool:
+    """Take the grant back; False where there was none.
+
+    Raises:
+        NotFound: there is no such collection or principal.
+        BadRequest: the principal is written wrongly.
+    """
+    ids = _both(connection, collection, principal)
+    same = [_grants.c[name] == value for name, value in ids.items()]
+    return connection.execute(delete(_grants).where(*same)).rowcount > 0
+
+
+def grants(connection: Connection) -> list[Grant]:
+    """All grants by collection and principal."""
+    named = tables.principals
+    query = select(_collections.c.name, named.c.kind, named.c.name, _grants.c.right).select_from(
+        _grants.join(_collections).join(named)
+    )
+    found = [
+        Grant(collection, _written(kind, name), right)
+        for collection, kind, name, right in connection.execute(query)
+    ]
+    return sorted(found, key=lambda each: (each.collection, each.principal))
+
+
+def _both(connection: Connection, collection: str, principal: str) -> dict[str, int]:
+    return {
+        "collection_id": _collection(connection, collection),
+        "principal_id": people.find(connection, *people.parsed(principal)),
+    }
+
+
+def _collection(connection: Connection, name: str) -> int:
+    number = sources.collection_id(connection, name)
+    if number is None:
+        hint = "`citadel status` shows the collections."
+        raise NotFound(f"there is no collection {name!r}", hint=hint)
+    return number
+
+
+# Limits
+
+
+def limit(
+    connection: Connection, collection: str, uri: str, principals: Sequence[str] | None
+) -> int:
+    """Let only these principals read the file at `uri`, or all that is or will be below it.
+
+    None lets everyone who may read the collection. What was said of places below `uri` before is
+    no longer true. Returns the number of sources that others may read now than before.
+
+    Raises:
+        NotFound: there is no such collection or principal.
+        BadRequest: a principal is written wrongly.
+    """
+    collection_id, uri = _collection(connection, collection), uri.rstrip("/") or "/"
+    list_id = None
+    if principals is not None:
+        list_id = _list(connection, people.numbers(connection, principals))
+    here = (_rules.c.collection_id == collection_id, sources.at_or_below(_rules.c.uri, uri))
+    connection.execute(delete(_rules).where(*here))
+    if list_id != sources.list_at(connection, collection_id, uri):
+        rule = {"collection_id": collection_id, "uri": uri, "list_id": list_id}
+        connection.execute(insert(_rules).values(**rule))
+    return _apply(connection, collection_id, uri, list_id)
+
+
+def _apply(connection: Connection, collection_id: int, uri: str, list_id: int | None) -> int:
+    """Bring the sources at or below a place to this list, and the indexes after them."""
+    query = select(_sources.c.id).where(
+        _sources.c.collection_id == collection_id,
+        sources.at_or_below(_sources.c.uri, uri),
+        _sources.c.list_id.is_distinct_from(list_id),
+    )
+    changed = list(connection.scalars(query.order_by(_sources.c.id)))
+    for start in range(0, len(changed), IN_LIMIT):
+        batch = changed[start : start + IN_LIMIT]
+        listed = update(_sources).where(_sources.c.id.in_(batch))
+        connection.execute(listed.values(list_id=list_id))
+        changes.append(connection, changes.put_again(connection, batch))
+    return len(changed)
+
+
+def limits(connection: Connection) -> list[Limit]:
+    """What is limited, by collection and URI."""
+    members = _members(connection)
+    query = select(_collections.c.name, _rules.c.uri, _rules.c.list_id)
+    rows = connection.execute(query.select_from(_rules.join(_collections)))
+    found = [
+        Limit(collection, uri, None if list_id is None else members.get(list_id, ()))
+        for collection, uri, list_id in rows
+    ]
+    return sorted(found, key=lambda each: (each.collection, each.uri))
+
+
+def _members(connection: Connection) -> dict[int, tuple[str, ...]]:
+    """Who stands in each list, but for the operator."""
+    named = tables.principals
+    query = (
+        select(_entries.c.list_id, named.c.kind, named.c.name)
+        .select_from(_entries.join(named))
+        .where(named.c.kind != people.OPERATOR)
+    )
+    found: dict[int, list[str]] = {}
+    for list_id, kind, name in connection.execute(query):
+        found.setdefault(list_id, []).append(_written(kind, name))
+    return {list_id: tuple(sorted(names)) for list_id, names in found.items()}
+
+
+def _list(connection: Connection, principals: Iterable[int]) -> int:
+    """The list of these principals and the operator, which is made where there is none."""
+    members = sorted({*principals, people.operator(connection)})
+    sha256 = hashlib.sha256(",".join(map(str, members)).encode()).hexdigest()
+    known = select(_lists.c.id).where(_lists.c.sha256 == sha256)
+    found: int | None = connection.execute(known).scalar_one_or_none()
+    if found is not None:
+        return found
+    row = insert(_lists).values(sha256=sha256).returning(_lists.c.id)
+    made: int = connection.execute(row).scalar_one()
+    rows = [{"list_id": made, "principal_id": number} for number in members]
+    connection.execute(insert(_entries), rows)
+    return made
+
+
+def _written(kind: str, name: str) -> str:
+    return name if kind == people.OPERATOR else f"{kind}:{name}"

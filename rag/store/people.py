@@ -1,0 +1,206 @@
+"""People and groups: the principals that may be granted something.
+
+A principal is written as `user:NAME` or `group:NAME`. Numbers are never given twice, so whoever is
+added under a name that was removed inherits nothing.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from rag.errors import BadRequest, NotFound
+from rag.store import tables
+
+Kind = Literal["user", "group"]
+OPERATOR = "operator"  # who runs the commands on the machine; made with the tables
+_NAME = re.compile(r"[\w.@+-]{1,100}")
+_principals, _memberships = tables.principals, tables.memberships
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A user, with the groups that the user is in."""
+
+    name: str
+    disabled: bool
+    groups: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A group, with its members."""
+
+    name: str
+    members: tuple[str, ...]
+
+
+def add(connection: Connection, kind: Kind, name: str) -> int:
+    """Add a user or a group; returns its number.
+
+    Raises:
+        BadRequest: the name is taken, or is none.
+    """
+    if not _NAME.fullmatch(name):
+        raise BadRequest(
+            f"{name!r} is no name for a {kind}",
+            hint="Letters, digits and any of . _ @ + - make a name, 100 at the most.",
+        )
+    if _find(connection, kind, name) is not None:
+        raise BadRequest(f"there is a {kind} {name!r} already")
+    values = {"kind": kind, "name": name, "disabled": False, "created_at": datetime.now(UTC)}
+    row = insert(_principals).values(**values).returning(_principals.c.id)
+    number: int = connection.execute(row).scalar_one()
+    return number
+
+
+def remove(connection: Connection, kind: Kind, name: str) -> None:
+    """Remove one with its memberships and grants.
+
+    Raises:
+        NotFound: there is none of that name.
+    """
+    number = find(connection, kind, name)
+    connection.execute(delete(_principals).where(_principals.c.id == number))
+
+
+def set_disabled(connection: Connection, name: str, disabled: bool) -> None:
+    """Let a user in no more, or again.
+
+    Raises:
+        NotFound: there is no such user.
+    """
+    number = find(connection, "user", name)
+    changed = update(_principals).where(_principals.c.id == number)
+    connection.execute(changed.values(disabled=disabled))
+
+
+def join(connection: Connection, group: str, users: Iterable[str]) -> None:
+    """Put users into a group; those who are in it stay.
+
+    Raises:
+        NotFound: there is no such group or user; then nobody joins.
+    """
+    group_id = find(connection, "group", group)
+    wanted = {find(connection, "user", name) for name in users}
+    members = select(_memberships.c.user_id).where(_memberships.c.group_id == group_id)
+    rows = [
+        {"group_id": group_id, "user_id": number}
+        for number in sorted(wanted - set(connection.scalars(members)))
+    ]
+    if rows:
+        connection.execute(insert(_memberships), rows)
+
+
+def leave(connection: Connection, group: str, users: Iterable[str]) -> None:
+    """Take users out of a group.
+
+    Raises:
+        NotFound: there is no such group or user; then nobody leaves.
+    """
+    group_id = find(connection, "group", group)
+    numbers = [find(connection, "user", name) for name in users]
+    connection.execute(
+        delete(_memberships).where(
+            _memberships.c.group_id == group_id, _memberships.c.user_id.in_(numbers)
+        )
+    )
+
+
+def people(connection: Connection) -> list[Person]:
+    """All users by name."""
+    groups: dict[str, list[str]] = {}
+    for group, user in _pairs(connection):
+        groups.setdefault(user, []).append(group)
+    query = select(_principals.c.name, _principals.c.disabled).where(_principals.c.kind == "user")
+    return [
+        Person(name, disabled, tuple(sorted(groups.get(name, ()))))
+        for name, disabled in sorted(tuple(row) for row in connection.execute(query))
+    ]
+
+
+def groups(connection: Connection) -> list[Group]:
+    """All groups by name."""
+    members: dict[str, list[str]] = {}
+    for group, user in _pairs(connection):
+        members.setdefault(group, []).append(user)
+    names = connection.scalars(select(_principals.c.name).where(_principals.c.kind == "group"))
+    return [Group(name, tuple(sorted(members.get(name, ())))) for name in sorted(names)]
+
+
+def principals_of(connection: Connection, user: str) -> frozenset[int]:
+    """The numbers of a user and of the user's groups; none for one who is disabled.
+
+    Raises:
+        NotFound: there is no such user.
+    """
+    number = find(connection, "user", user)
+    disabled = select(_principals.c.disabled).where(_principals.c.id == number)
+    if connection.execute(disabled).scalar_one():
+        return frozenset()
+    of_user = select(_memberships.c.group_id).where(_memberships.c.user_id == number)
+    return frozenset({number, *connection.scalars(of_user)})
+
+
+def operator(connection: Connection) -> int:
+    """The number of the operator."""
+    query = select(_principals.c.id).where(_principals.c.kind == OPERATOR)
+    number: int = connection.execute(query).scalar_one()
+    return number
+
+
+def numbers(connection: Connection, written: Sequence[str]) -> set[int]:
+    """The numbers of principals that are written as `user:NAME` or `group:NAME`.
+
+    Raises:
+        BadRequest: one is written otherwise.
+        NotFound: one does not exist.
+    """
+    return {find(connection, *parsed(each)) for each in written}
+
+
+def parsed(written: str) -> tuple[Kind, str]:
+    """What `user:NAME` or `group:NAME` means.
+
+    Raises:
+        BadRequest: it is neither.
+    """
+    kind, _, name = written.partition(":")
+    if kind == "user" and name:
+        return "user", name
+    if kind == "group" and name:
+        return "group", name
+    raise BadRequest(f"{written!r} names nobody", hint="Write user:NAME or group:NAME.")
+
+
+def find(connection: Connection, kind: Kind, name: str) -> int:
+    """The number of a user or group.
+
+    Raises:
+        NotFound: there is none of that name.
+    """
+    number = _find(connection, kind, name)
+    if number is None:
+        hint = f"`citadel {kind} list` shows them; `citadel {kind} add` adds one."
+        raise NotFound(f"there is no {kind} {name!r}", hint=hint)
+    return number
+
+
+def _find(connection: Connection, kind: Kind, name: str) -> int | None:
+    query = select(_principals.c.id).where(_principals.c.kind == kind, _principals.c.name == name)
+    return connection.execute(query).scalar_one_or_none()
+
+
+def _pairs(connection: Connection) -> list[tuple[str, str]]:
+    """Every membership as names of group and user."""
+    group, user = _principals.alias("g"), _principals.alias("u")
+    query = (
+        select(group.c.name, user.c.name)
+        .select_from(_memberships)
+        .join(group, group.c.id == _memberships.c.group_id)
+        .join(user, user.c.id == _memberships.c.user_id)
+    )
+    return [(row[0], row[1]) for row in connection.execute(query)]

@@ -1,0 +1,136 @@
+"""Who may read what, as an admin arranges it and as each user then finds it."""
+
+from pathlib import Path
+
+import pytest
+from commands import Citadel, over_new_store, write_docs
+
+from rag.settings import Settings
+from rag.store import Store
+
+HOTEL, CANTEEN = "What may a hotel in London cost?", "When does the canteen open?"
+
+
+@pytest.fixture
+def office(citadel: Citadel, docs: Path) -> Citadel:
+    """The folder, ann and bob, of whom ann is in the group hr."""
+    return settle(citadel, docs)
+
+
+@pytest.fixture(scope="module")
+def settled(tmp_path_factory: pytest.TempPathFactory, model_home: Path) -> Citadel:
+    """The same, for tests that change nothing."""
+    home = tmp_path_factory.mktemp("settled")
+    return settle(over_new_store(home, model_home), write_docs(home / "docs"))
+
+
+def settle(citadel: Citadel, docs: Path) -> Citadel:
+    assert citadel("ingest", docs).code == 0
+    settings = Settings(data_dir=citadel.data_dir)
+    with Store.open(settings.url, data_dir=settings.data_dir) as store:
+        for kind, name in (("group", "hr"), ("user", "ann"), ("user", "bob")):
+            store.add_principal(kind, name)
+        store.join_group("hr", ["ann"])
+    return citadel
+
+
+def titles(office: Citadel, user: str) -> set[str]:
+    listed = office("documents", "--as", user, "--json").json["documents"]
+    return {Path(document["source_uri"]).name for document in listed}
+
+
+def status(office: Citadel, user: str, question: str) -> str:
+    answer = office("ask", question, "--as", user, "--json").json
+    if answer["status"] != "answered":
+        assert answer["citations"] == []
+    return str(answer["status"])
+
+
+def test_nothing_is_seen_until_it_is_granted_and_no_more_once_it_is_revoked(
+    office: Citadel,
+) -> None:
+    assert titles(office, "bob") == set()
+    searched = office("ask", HOTEL, "--as", "bob", "--json").json["searched"]
+    assert (searched["n_documents"], searched["collections"]) == (0, [])
+    assert office("access", "grant", "default", "user:bob").out == "user:bob may read default\n"
+    assert titles(office, "bob") == {"travel.md", "prices.csv", "opening.txt"}
+    assert office("access", "revoke", "default", "user:bob").code == 0
+    assert titles(office, "bob") == set()
+
+
+def test_two_users_get_two_answers_and_a_revoked_group_changes_the_next(
+    office: Citadel, docs: Path
+) -> None:
+    for who in ("group:hr", "user:bob"):
+        assert office("access", "grant", "default", who).code == 0
+    said = office("access", "limit", docs / "sub", "group:hr")
+    assert "1 of 1 files there have changed" in said.err
+    assert (status(office, "ann", CANTEEN), status(office, "bob", CANTEEN)) == (
+        "answered",
+        "no_evidence",
+    )
+    assert status(office, "bob", HOTEL) == "answered"
+    assert office("group", "leave", "hr", "ann").code == 0
+    assert titles(office, "ann") == set()
+
+
+def test_a_limit_holds_for_what_comes_into_the_folder_later_until_it_is_lifted(
+    office: Citadel, docs: Path
+) -> None:
+    assert office("access", "grant", "default", "user:bob").code == 0
+    assert office("access", "limit", docs / "sub").code == 0
+    (docs / "sub" / "late.txt").write_text("The canteen closes at two.\n")
+    assert office("ingest", docs).code == 0
+    assert titles(office, "bob") == {"travel.md", "prices.csv"}
+    (docs / "sub").rename(docs / "other")
+    assert office("ingest", docs, "--json").json["moved"] == 2
+    assert titles(office, "bob") == {"travel.md", "prices.csv"}, "the limit went along"
+    assert office("access", "unlimit", docs).code == 0
+    assert titles(office, "bob") == {"travel.md", "prices.csv", "opening.txt", "late.txt"}
+    assert office("verify").code == 0
+
+
+def test_what_is_granted_and_limited_is_shown(office: Citadel, docs: Path) -> None:
+    office("access", "grant", "default", "group:hr", "--manage")
+    office("access", "limit", docs, "user:ann", "group:hr")
+    assert office("access", "show").out.splitlines() == [
+        "default: group:hr may manage",
+        "default: operator may manage",
+        f"default: {docs}: only group:hr, user:ann",
+    ]
+    shown = office("access", "show", "--json").json
+    assert shown["limits"][0]["principals"] == ["group:hr", "user:ann"]
+    assert office("group", "list").out == "hr  ann\n"
+    assert office("user", "disable", "ann").code == 0
+    assert office("user", "list").out == "ann (disabled)  hr\nbob\n"
+    assert titles(office, "ann") == set()
+
+
+def test_people_are_added_and_removed(office: Citadel) -> None:
+    assert office("user", "add", "eve", "--group", "hr").out == "added user:eve\n"
+    assert office("user", "list").out == "ann  hr\nbob\neve  hr\n"
+    assert office("group", "join", "hr", "bob").code == 0
+    assert office("user", "remove", "eve").code == 0
+    assert office("group", "list").out == "hr  ann, bob\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("access", "grant", "default", "bob"), "Write user:NAME or group:NAME."),
+        (("access", "grant", "default", "user:eve"), "there is no user 'eve'"),
+        (("access", "grant", "elsewhere", "user:bob"), "there is no collection 'elsewhere'"),
+        (("user", "add", "bob"), "there is a user 'bob' already"),
+        (("user", "add", "a b"), "'a b' is no name for a user"),
+        (("user", "add", "eve", "--group", "tax"), "there is no group 'tax'"),
+        (("group", "join", "hr", "eve"), "there is no user 'eve'"),
+        (("search", "hotel", "--as", "eve"), "there is no user 'eve'"),
+        (("search", "hotel", "--as", "bob", "-c", "default"), "there is no collection 'default'"),
+    ],
+)
+def test_what_cannot_be_is_said_with_what_to_do(
+    settled: Citadel, arguments: tuple[str, ...], said: str
+) -> None:
+    ended = settled(*arguments)
+    assert ended.code == 2
+    assert said in ended.err
