@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ingest.access import Readers, readers_above, readers_of
 from ingest.ignore import Rules
 from rag.errors import BadRequest, IngestError
 from rag.types import SourceFile
@@ -29,6 +30,7 @@ class Scan:
     refused: dict[str, SourceFile] = field(default_factory=dict)
     unread: list[str] = field(default_factory=list)  # refused folders: what is in them is unknown
     n_ignored: int = 0  # a folder counts as one
+    readers: dict[str, Readers] = field(default_factory=dict)  # by folder, where it says who
 
     def knows(self, path: str) -> bool:
         """Whether `path` would have been seen if it were there."""
@@ -70,7 +72,11 @@ def scan(root: str, limits: Limits, into: Scan, say: Callable[[int], None]) -> N
     """Walk a file or folder and add what lies there to `into`.
 
     `say` is told the number of files found so far, once a folder.
+
+    Raises:
+        IngestError: a file above says in no understandable way who may read what is below it.
     """
+    into.readers |= readers_above(root)
     if not os.path.isdir(root):  # noqa: PTH112
         _add_file(root, root, limits, into)
         return
@@ -97,10 +103,12 @@ def _add_folder(first: _Folder, limits: Limits, into: Scan, say: Callable[[int],
         folder = stack.pop()
         try:
             rules = folder.rules.within(folder.path)
+            readers = readers_of(folder.path)
             entries = _entries(folder.path)
         except (OSError, IngestError) as error:
             _refuse_folder(into, folder.path, error)
             continue
+        into.readers |= readers
         below = [
             found for entry in entries if (found := _add_entry(entry, folder, rules, limits, into))
         ]

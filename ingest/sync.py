@@ -16,6 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
 
+from ingest.access import ACCESS_FILE, Readers
 from ingest.plan import Move, Plan, Recipe, Task, compare
 from ingest.progress import Progress
 from ingest.scan import Limits, Scan, absolute_roots, scan
@@ -77,13 +78,16 @@ def make_plan(
 
     Raises:
         BadRequest: a path does not exist.
-        IngestError: a folder that documents came from is empty now, and `allow_empty` is not set.
+        NotFound: a folder's file names a reader who does not exist.
+        IngestError: a folder that documents came from is empty now, and `allow_empty` is not set;
+            or a file above the paths does not say understandably who may read what is below it.
     """
     started = time.monotonic()
     seen = Scan()
     stored: dict[str, SourceFile] = {}
     limits = Limits(site.settings.max_file_bytes, str(site.settings.data_dir))
-    for root in absolute_roots(paths, allow_missing=allow_empty):
+    roots = absolute_roots(paths, allow_missing=allow_empty)
+    for root in roots:
         site.progress.stage(f"looking through {root}")
         if os.path.lexists(root):
             scan(root, limits, seen, site.progress.found)
@@ -93,8 +97,22 @@ def make_plan(
         stored |= {source.uri: source for source in before}
     site.progress.stage("comparing")
     plan = compare(seen, stored.values(), site.recipe)
+    plan.readers, plan.unread, plan.roots = seen.readers, seen.unread, roots
+    _refuse_unknown(site.store, seen.readers)
     plan.seconds = time.monotonic() - started
     return plan
+
+
+def _refuse_unknown(store: Store, readers: dict[str, Readers]) -> None:
+    """Who is to read something must be there; a typing error would lock people out silently."""
+    for folder, named in readers.items():
+        try:
+            store.check_principals(named or ())
+        except NotFound as error:
+            raise NotFound(
+                f"{folder}/{ACCESS_FILE}: {error.message}",
+                hint=f"Nothing was changed. {error.hint}",
+            ) from error
 
 
 def _stored(store: Store, collection: str, root: str) -> list[SourceFile]:
@@ -125,6 +143,8 @@ def carry_out(site: Site, plan: Plan, collection: str) -> Report:
     """
     started = time.monotonic()
     report = Report(unchanged=plan.n_unchanged)
+    # First, so that nothing can be read for a moment by whom its folder leaves out.
+    site.store.sync_limits(collection, plan.roots, plan.readers, plan.unread)
     for source in plan.listed:
         report.fail(source)
     for source in plan.refused:

@@ -75,9 +75,14 @@ def format_plan(plan: Plan) -> str:
     lines = [f"{'update' if t.is_update else 'add'}  {t.seen.uri}" for t in plan.tasks]
     lines += [f"move  {move.old_uri} → {move.new.uri}" for move in plan.moves]
     lines += [f"remove  {source.uri}" for source in plan.gone if source.state == "ingested"]
+    lines += [f"limit  {folder}: {_readers(named)}" for folder, named in plan.readers.items()]
     lines += [f"skip  {s.uri}: {s.error}" for s in (*plan.refused, *plan.listed)]
     shown = [one_line(line) for line in lines]
     return "\n".join([*shown, f"{plan.n_unchanged + len(plan.touched):,} unchanged"])
+
+
+def _readers(named: tuple[str, ...] | None) -> str:
+    return "everyone" if named is None else ", ".join(named) or "nobody"
 
 
 def format_hits(hits: Iterable[Hit]) -> str:

@@ -9,11 +9,12 @@ a document's list can be told which lists to let through.
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Literal
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, or_, select, update
 
 from rag.errors import NotFound
 from rag.store import changes, people, sources, tables
@@ -130,25 +131,86 @@ def limit(
     here = (_rules.c.collection_id == collection_id, sources.at_or_below(_rules.c.uri, uri))
     connection.execute(delete(_rules).where(*here))
     if list_id != sources.list_at(connection, collection_id, uri):
-        rule = {"collection_id": collection_id, "uri": uri, "list_id": list_id}
-        connection.execute(insert(_rules).values(**rule))
-    return _apply(connection, collection_id, uri, list_id)
+        _put(connection, collection_id, {uri: list_id}, "command")
+    return _settle(connection, collection_id, [uri])
 
 
-def _apply(connection: Connection, collection_id: int, uri: str, list_id: int | None) -> int:
-    """Bring the sources at or below a place to this list, and the indexes after them."""
-    query = select(_sources.c.id).where(
-        _sources.c.collection_id == collection_id,
-        sources.at_or_below(_sources.c.uri, uri),
-        _sources.c.list_id.is_distinct_from(list_id),
+def sync(
+    connection: Connection,
+    collection: str,
+    roots: Sequence[str],
+    wanted: Mapping[str, Sequence[str] | None],
+    unread: Sequence[str],
+) -> int:
+    """Bring the limits that the folders' own files set level with what those say now.
+
+    `wanted` has the readers by folder, for all folders in and above the `roots` that were read;
+    what is said of the `unread` ones holds on. Returns the number of sources whose list changed.
+
+    Raises:
+        NotFound: a principal does not exist.
+        BadRequest: a principal is written wrongly.
+    """
+    collection_id = sources.ensure_collection(connection, collection)
+    desired = {
+        uri: None if named is None else _list(connection, people.numbers(connection, named))
+        for uri, named in wanted.items()
+    }
+    above = {str(folder) for root in roots for folder in PurePosixPath(root).parents}
+    looked_at = or_(_rules.c.uri.in_(above), *(sources.at_or_below(_rules.c.uri, r) for r in roots))
+    kept = [~sources.at_or_below(_rules.c.uri, folder) for folder in unread]
+    query = select(_rules.c.uri, _rules.c.list_id).where(
+        _rules.c.collection_id == collection_id, _rules.c.origin == "file", looked_at, *kept
     )
-    changed = list(connection.scalars(query.order_by(_sources.c.id)))
-    for start in range(0, len(changed), IN_LIMIT):
-        batch = changed[start : start + IN_LIMIT]
-        listed = update(_sources).where(_sources.c.id.in_(batch))
-        connection.execute(listed.values(list_id=list_id))
-        changes.append(connection, changes.put_again(connection, batch))
-    return len(changed)
+    known: dict[str, int | None] = {row.uri: row.list_id for row in connection.execute(query)}
+    gone = sorted(known.keys() - desired.keys())
+    new = {uri: number for uri, number in desired.items() if known.get(uri, 0) != number}
+    ours = _rules.c.collection_id == collection_id
+    connection.execute(delete(_rules).where(ours, _rules.c.uri.in_([*gone, *new])))
+    _put(connection, collection_id, new, "file")
+    return _settle(connection, collection_id, [*gone, *new])
+
+
+def _put(
+    connection: Connection, collection_id: int, rules: Mapping[str, int | None], origin: str
+) -> None:
+    rows = [
+        {"collection_id": collection_id, "uri": uri, "list_id": list_id, "origin": origin}
+        for uri, list_id in rules.items()
+    ]
+    if rows:
+        connection.execute(insert(_rules), rows)
+
+
+def _settle(connection: Connection, collection_id: int, places: Sequence[str]) -> int:
+    """Give every source at or below the places the list of its nearest rule, and tell the log."""
+    if not places:
+        return 0
+    query = select(_rules.c.uri, _rules.c.list_id).where(_rules.c.collection_id == collection_id)
+    rules: dict[str, int | None] = {row.uri: row.list_id for row in connection.execute(query)}
+    after: dict[int, int | None] = {}  # list by source
+    for place in places:
+        there = select(_sources.c.id, _sources.c.uri, _sources.c.list_id).where(
+            _sources.c.collection_id == collection_id, sources.at_or_below(_sources.c.uri, place)
+        )
+        for number, uri, before in connection.execute(there):
+            nearest = _nearest(rules, uri)
+            if nearest != before:
+                after[number] = nearest
+    for list_id in set(after.values()):
+        numbers = [number for number, its_list in after.items() if its_list == list_id]
+        for start in range(0, len(numbers), IN_LIMIT):
+            batch = numbers[start : start + IN_LIMIT]
+            listed = update(_sources).where(_sources.c.id.in_(batch))
+            connection.execute(listed.values(list_id=list_id))
+            changes.append(connection, changes.put_again(connection, batch))
+    return len(after)
+
+
+def _nearest(rules: Mapping[str, int | None], uri: str) -> int | None:
+    """As `sources.list_at`, for many."""
+    places = (uri, *map(str, PurePosixPath(uri).parents))
+    return next((rules[place] for place in places if place in rules), None)
 
 
 def limits(connection: Connection) -> list[Limit]:

@@ -121,7 +121,7 @@ def carry_limit(connection: Connection, existing: StoredSource, new_uri: str) ->
         return
     connection.execute(delete(rules).where(here, rules.c.uri.in_([old_uri, new_uri])))
     values = {"collection_id": existing.collection_id, "uri": new_uri, "list_id": list_id}
-    connection.execute(insert(rules).values(**values))
+    connection.execute(insert(rules).values(**values, origin="command"))
 
 
 def at_or_below(column: ColumnElement[str], uri: str) -> ColumnElement[bool]:

@@ -4,7 +4,7 @@ Every call is one transaction of its own and sees the newest committed state, wh
 process wrote it. Reading for a person always takes an `Access`; there is no default.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -207,6 +207,32 @@ class Store:
         """
         with self._database.write() as connection:
             return access.limit(connection, collection, uri, principals)
+
+    def check_principals(self, principals: Sequence[str]) -> None:
+        """See whether they exist.
+
+        Raises:
+            NotFound: one does not.
+            BadRequest: one is written wrongly.
+        """
+        with self._database.read() as connection:
+            people.numbers(connection, principals)
+
+    def sync_limits(
+        self,
+        collection: str,
+        roots: Sequence[str],
+        wanted: Mapping[str, Sequence[str] | None],
+        unread: Sequence[str] = (),
+    ) -> int:
+        """Bring the limits that folders' own files set level with them; see `access.sync`.
+
+        Raises:
+            NotFound: a principal does not exist.
+            BadRequest: a principal is written wrongly.
+        """
+        with self._database.write() as connection:
+            return access.sync(connection, collection, roots, wanted, unread)
 
     def limits(self) -> list[Limit]:
         """What is limited, by collection and URI."""

@@ -90,6 +90,25 @@ def test_a_limit_holds_for_what_comes_into_the_folder_later_until_it_is_lifted(
     assert office("verify").code == 0
 
 
+def test_a_folder_says_itself_who_may_read_what_is_in_it(office: Citadel, docs: Path) -> None:
+    assert office("access", "grant", "default", "user:bob").code == 0
+    file = docs / "sub" / ".citadel-access.yaml"
+    file.write_text("read: [group:hrr]")
+    refused = office("ingest", docs)
+    assert refused.code == 2
+    assert f"{file}: there is no group 'hrr'" in refused.err
+    assert "Nothing was changed." in refused.err
+    file.write_text("read: [group:hr]")
+    assert f"limit  {docs / 'sub'}: group:hr" in office("ingest", docs, "--dry-run").out
+    assert titles(office, "bob") == {"travel.md", "prices.csv", "opening.txt"}
+    assert office("ingest", docs).code == 0
+    assert titles(office, "bob") == {"travel.md", "prices.csv"}
+    assert status(office, "bob", CANTEEN) == "no_evidence"
+    file.unlink()
+    assert office("ingest", docs).code == 0
+    assert titles(office, "bob") == {"travel.md", "prices.csv", "opening.txt"}
+
+
 def test_what_is_granted_and_limited_is_shown(office: Citadel, docs: Path) -> None:
     office("access", "grant", "default", "group:hr", "--manage")
     office("access", "limit", docs, "user:ann", "group:hr")

@@ -73,7 +73,9 @@ def upgrade() -> None:
         sa.Column("collection_id", Id, autoincrement=False, nullable=False),
         sa.Column("uri", sa.Text().with_variant(sa.Text(collation="C"), "postgresql")),
         sa.Column("list_id", Id, nullable=True),
+        sa.Column("origin", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("collection_id", "uri", name="pk_access_rules"),
+        sa.CheckConstraint("origin IN ('command', 'file')", name="ck_access_rules_origin"),
         _belongs("access_rules", "collection_id", "collections"),
         _belongs("access_rules", "list_id", "access_lists"),
     )

@@ -1,0 +1,136 @@
+"""What a folder's `.citadel-access.yaml` says of its readers, from file to answer's edge."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ingest.access import ACCESS_FILE, readers_of
+from ingest.scan import Limits, Scan, scan
+from rag.errors import IngestError
+from rag.store import Store
+from rag.types import Chunk, NewDocument, SourceFile
+
+
+def say(folder: Path, text: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / ACCESS_FILE).write_text(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "readers"),
+    [
+        ("read: [user:bob, group:hr, user:bob]", ("group:hr", "user:bob")),
+        ("read:\n  - group:hr\n", ("group:hr",)),
+        ("read: []", ()),
+        ("read: everyone", None),
+    ],
+)
+def test_a_file_names_the_readers(tmp_path: Path, text: str, readers: object) -> None:
+    say(tmp_path, text)
+    assert readers_of(str(tmp_path)) == {str(tmp_path): readers}
+
+
+def test_without_a_file_nothing_is_said(tmp_path: Path) -> None:
+    assert readers_of(str(tmp_path)) == {}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "",
+            "read:",
+            "read: hr",
+            "read: [bob]",
+            "read: [user:]",
+            "read: {user: bob}",
+            "read: [7]",
+        ),
+        *(
+            "readers: [user:bob]",
+            "read: []\nwrite: []",
+            "read: [",
+            "- user:bob",
+            "\0",
+            "a: &a [*a]",
+        ),
+        "read: !!python/object/apply:os.system ['true']",
+    ],
+)
+def test_a_folder_whose_file_cannot_be_understood_is_left_out(tmp_path: Path, text: str) -> None:
+    say(tmp_path / "hr", text)
+    (tmp_path / "hr" / "pay.txt").write_text("secret")
+    (tmp_path / "open.txt").write_text("open")
+    seen = scanned(tmp_path)
+    assert list(seen.files) == [str(tmp_path / "open.txt")]
+    [refused] = seen.refused.values()
+    assert ACCESS_FILE in refused.error and "read: [group:hr" in refused.hint
+    assert seen.unread == [str(tmp_path / "hr")]
+
+
+def test_files_above_what_is_ingested_count_and_a_broken_one_stops_it(tmp_path: Path) -> None:
+    say(tmp_path, "read: [group:hr]")
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    assert scanned(tmp_path / "a" / "b").readers == {str(tmp_path): ("group:hr",)}
+    say(tmp_path, "read: hr")
+    with pytest.raises(IngestError, match="needs a list"):
+        scanned(tmp_path / "a" / "b")
+
+
+def scanned(folder: Path) -> Scan:
+    seen = Scan()
+    scan(str(folder), Limits(1000), seen, lambda n: None)
+    return seen
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    data_dir = tmp_path / "data"
+    data_dir.mkdir()
+    with Store.open(f"sqlite:///{data_dir / 'citadel.db'}", data_dir=data_dir) as opened:
+        opened.add_principal("group", "hr")
+        opened.add_principal("user", "ann")
+        for uri in ("/d/a.txt", "/d/hr/b.txt", "/d/hr/x/c.txt"):
+            chunk, vector = Chunk(0, 0, 4, "text"), np.eye(1, 4, dtype=np.float32)
+            document = NewDocument(uri, uri, "text/plain", "en", "text", [chunk], vector)
+            opened.commit_source("docs", SourceFile(uri, 1, 0), [document], model_id="m")
+        opened.grant("docs", "user:ann", "read")
+        yield opened
+
+
+def seen_by_ann(store: Store) -> str:
+    found = store.list_documents(store.access_of_user("ann"))
+    return "".join(sorted(Path(document.source_uri).stem for document in found))
+
+
+def test_limits_follow_the_files_and_go_with_them(store: Store) -> None:
+    def synced(wanted: dict[str, tuple[str, ...] | None], *unread: str) -> tuple[int, str]:
+        return store.sync_limits("docs", ["/d"], wanted, unread), seen_by_ann(store)
+
+    assert synced({}) == (0, "abc")
+    assert synced({"/d/hr": ("group:hr",)}) == (2, "a")
+    head = store.head()
+    assert synced({"/d/hr": ("group:hr",)}) == (0, "a")
+    assert store.head() == head, "nothing is indexed anew where nothing has changed"
+    assert synced({"/d/hr": ("group:hr",), "/d/hr/x": None}) == (1, "ac")
+    assert synced({}, "/d/hr") == (0, "ac"), "what could not be read holds on"
+    assert synced({"/d": ("user:ann",), "/d/hr": ()}) == (3, "a")
+    assert synced({}) == (3, "abc")
+
+
+def test_what_a_command_has_limited_stays_where_no_file_says_otherwise(store: Store) -> None:
+    store.limit("docs", "/d/hr", ["group:hr"])
+    store.sync_limits("docs", ["/d"], {})
+    assert seen_by_ann(store) == "a"
+    store.sync_limits("docs", ["/d"], {"/d/hr/x": None})
+    assert seen_by_ann(store) == "ac"
+    store.sync_limits("docs", ["/d"], {"/d/hr": ("user:ann",)})
+    assert seen_by_ann(store) == "abc"
+
+
+def test_files_in_another_root_are_not_touched(store: Store) -> None:
+    store.sync_limits("docs", ["/d"], {"/d/hr": ()})
+    assert store.sync_limits("docs", ["/e"], {}) == 0
+    assert seen_by_ann(store) == "a"
