@@ -43,6 +43,9 @@ Every failure is an RFC 9457 problem (`application/problem+json`): {type, title,
 instance, hint, request_id}, and for 422 also `errors` [{where, message}]. While store, indexes and
 model are loading, `/v1` answers 503 with Retry-After.
 
+`POST /v1/login-links` takes {user?}: a user's link, or the operator's. A user gets 403 from what is
+the operator's alone, and finds nothing of what may not be read; counts leave it out as well.
+
 Who may call: see `rag.api.auth`. The page calls `$CITADEL_API_URL` with the session cookie of its
 visitor and holds no token of its own.
 """

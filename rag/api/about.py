@@ -1,5 +1,6 @@
 """Routes about the server and what it holds, and those that a supervisor asks."""
 
+from dataclasses import asdict
 from importlib.metadata import version
 from typing import Annotated
 
@@ -25,13 +26,7 @@ def list_collections(appliance: Loaded, caller: Recognised) -> JSONResponse:
     """The collections that you may read, by name."""
     access = access_of(caller, appliance.store, None)
     return JSONResponse(
-        {
-            "collections": [
-                {"name": info.name, "n_documents": info.n_documents, "n_chunks": info.n_chunks}
-                for info in appliance.store.collections()
-                if info.name in access.collections
-            ]
-        }
+        {"collections": [asdict(i) for i in appliance.store.readable_collections(access)]}
     )
 
 
@@ -41,15 +36,19 @@ def list_failures(
     caller: Recognised,
     collection: Annotated[list[requests.Plain] | None, Query(description=requests.NARROW)] = None,
 ) -> JSONResponse:
-    """The files that were not ingested, each with the reason and what to do about it."""
+    """The files that were not ingested, each with the reason and what to do about it.
+
+    For the operator: a user, who may not read every file, sees none.
+    """
     access = access_of(caller, appliance.store, collection)
+    failures = appliance.store.failures() if caller.owner == "operator" else []
     fields = ("error", "hint", "size_bytes", "retry")
     return JSONResponse(
         {
             "failures": [
                 {"collection": name, "path": source.uri}
                 | {field: getattr(source, field) for field in fields}
-                for name, source in appliance.store.failures()
+                for name, source in failures
                 if name in access.collections
             ]
         }
@@ -58,18 +57,20 @@ def list_failures(
 
 @router.get("/v1/status", response_model=models.Status, responses=documented())
 def get_status(appliance: Loaded, caller: Recognised) -> JSONResponse:
-    """What this server is and how much it holds."""
-    stats = appliance.store.stats()
+    """What this server is and how much of what it holds you may read."""
+    store = appliance.store
+    held = store.readable_collections(access_of(caller, store, None))
+    operator = caller.owner == "operator"
     return JSONResponse(
         {
             "version": version(DISTRIBUTION),
             "model_id": appliance.embedder.model_id,
-            "n_collections": stats.collections,
-            "n_documents": stats.documents,
-            "n_chunks": stats.chunks,
-            "n_failures": stats.failed,
-            "head": stats.seq,
-            "indexed": appliance.indexes.seq,
+            "n_collections": len(held),
+            "n_documents": sum(info.n_documents for info in held),
+            "n_chunks": sum(info.n_chunks for info in held),
+            "n_failures": store.stats().failed if operator else None,
+            "head": store.head() if operator else None,
+            "indexed": appliance.indexes.seq if operator else None,
             "answers": appliance.answers,
             "guard": appliance.guarding,
             "depth": None if appliance.engine is None else appliance.settings.answer_depth,

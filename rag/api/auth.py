@@ -15,6 +15,9 @@ A request needs one of three:
    could read the API token from its file anyway. Another user's process on the machine could not,
    nor could a proxy that runs as another user and forgets the headers.
 
+The first and the last are the operator, who may read everything. A link, and the session that it
+gives, is the operator's or a user's; a user reads what is granted, as of each request.
+
 A credential that is wrong is refused and never falls back to 3: the page calls from this very
 machine and user, with the cookie of a visitor who may be anyone.
 """
@@ -32,7 +35,7 @@ from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
 from rag.api import peer, tokens
-from rag.errors import NotFound, Unauthorized
+from rag.errors import Forbidden, NotFound, Unauthorized
 from rag.store import Store
 from rag.types import Access
 
@@ -52,6 +55,7 @@ class Caller:
     """An authenticated caller, by the way that it was recognised."""
 
     kind: Literal["bearer", "session", "same_user"]
+    owner: tokens.Owner
 
 
 class Gate:
@@ -79,24 +83,25 @@ class Gate:
         if session is not None:
             return self._session(session, headers, scope["method"])
         if await is_same_user(scope, headers):
-            return Caller("same_user")
+            return Caller("same_user", "operator")
         raise Unauthorized("this request shows no valid credential", hint=HINT)
 
     def _bearer(self, authorization: str) -> Caller:
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() == "bearer" and tokens.matches(token.strip(), self._token):
-            return Caller("bearer")
+            return Caller("bearer", "operator")
         raise Unauthorized("the token is not valid", hint=HINT)
 
     def _session(self, session: str, headers: Headers, method: str) -> Caller:
-        if not self.sessions.valid(session):
+        owner = self.sessions.owner(session)
+        if owner is None:
             raise Unauthorized(
                 "the session has ended",
                 hint="Open a new login link: `citadel serve` prints one when it starts.",
             )
         if not self._may_use_cookie(headers, method):
             raise Unauthorized("another site caused this request", hint=HINT)
-        return Caller("session")
+        return Caller("session", owner)
 
     def _may_use_cookie(self, headers: Headers, method: str) -> bool:
         if headers.get("sec-fetch-site") == "cross-site":
@@ -135,9 +140,10 @@ def access_of(caller: Caller, store: Store, collections: Sequence[str] | None) -
     """What `caller` may read, narrowed to `collections` where the request names some.
 
     Raises:
+        Unauthorized: the caller's account has been disabled or removed.
         NotFound: one of them does not exist or may not be read.
     """
-    everything = store.access_to_all()  # the one user there is, whatever `caller.kind`
+    everything = _access_of(caller, store)
     if collections is None:
         return everything
     unknown = sorted(set(collections) - everything.collections)
@@ -147,6 +153,25 @@ def access_of(caller: Caller, store: Store, collections: Sequence[str] | None) -
             hint="GET /v1/collections lists those that you may search.",
         )
     return everything.within(collections)
+
+
+def _access_of(caller: Caller, store: Store) -> Access:
+    if caller.owner == "operator":
+        return store.access_to_all()
+    access = store.access_of_number(caller.owner)
+    if not access.principals:
+        raise Unauthorized("this account is no longer in use", hint="Ask your administrator.")
+    return access
+
+
+def for_operator(caller: Caller) -> None:
+    """Let nobody else pass.
+
+    Raises:
+        Forbidden: the caller is a user.
+    """
+    if caller.owner != "operator":
+        raise Forbidden("this is for the operator of the server", hint="Ask your administrator.")
 
 
 def _ends(scope: Scope) -> tuple[peer.Endpoint | None, peer.Endpoint | None]:

@@ -8,12 +8,13 @@ import logging
 import re
 import secrets
 
+from anyio import to_thread
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from rag.api.auth import OPEN_PATHS, Gate
+from rag.api.auth import OPEN_PATHS, Gate, access_of
 from rag.api.problems import problem_response
 from rag.errors import CitadelError
 
@@ -47,7 +48,10 @@ class Border:
         try:
             limited = _limited(Headers(scope=scope), receive)
             if scope["path"] not in OPEN_PATHS:
-                scope["state"]["caller"] = await self._gate.authenticate(scope)
+                caller = scope["state"]["caller"] = await self._gate.authenticate(scope)
+                if caller.owner != "operator":  # whose account may have been disabled since
+                    store = scope["app"].state.backing.appliance().store
+                    await to_thread.run_sync(access_of, caller, store, None)
             await self._app(scope, limited, out)
         except (CitadelError, HTTPException) as error:
             await _refuse(error, scope, receive, out)

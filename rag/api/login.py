@@ -2,14 +2,15 @@
 
 from typing import Annotated
 
+from anyio import to_thread
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import JSONResponse, RedirectResponse
 
-from rag.api import models
+from rag.api import models, requests
 from rag.api.auth import COOKIE, Caller, Gate, host_name, is_loopback_name
-from rag.api.backing import caller_of
+from rag.api.backing import appliance_of, caller_of
 from rag.api.docs import documented
-from rag.api.tokens import LINK_TTL_S, SESSION_TTL_S
+from rag.api.tokens import LINK_TTL_S, SESSION_TTL_S, Owner
 from rag.errors import Forbidden, Unauthorized
 
 router = APIRouter(tags=["login"])
@@ -23,11 +24,17 @@ def base_url(host: str, port: int) -> str:
     return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
 
 
-@router.post("/v1/login-links", response_model=models.LoginLink, responses=documented(403))
+@router.post("/v1/login-links", response_model=models.LoginLink, responses=documented(403, 404))
 async def make_login_link(
-    request: Request, caller: Annotated[Caller, Depends(caller_of)]
+    request: Request,
+    caller: Annotated[Caller, Depends(caller_of)],
+    body: requests.LoginLinkRequest | None = None,
 ) -> JSONResponse:
-    """Another link that logs one browser in, once, within the hour. Not for browsers to ask."""
+    """Another link that logs one browser in, once, within the hour. Not for browsers to ask.
+
+    For the named user, who then reads what is granted to that user; for the operator, who reads
+    everything, where none is named.
+    """
     if caller.kind == "session":
         raise Forbidden(
             "a browser session cannot make login links",
@@ -35,7 +42,11 @@ async def make_login_link(
         )
     gate: Gate = request.app.state.gate
     base = request.app.state.public_url or base_url(_host_of(request), request.app.state.port)
-    link = f"{base}/login?token={gate.links.issue()}"
+    owner: Owner = "operator"
+    if body is not None and body.user is not None:
+        appliance = await appliance_of(request)
+        owner = await to_thread.run_sync(appliance.store.user_number, body.user)
+    link = f"{base}/login?token={gate.links.issue(owner)}"
     return JSONResponse({"url": link, "expires_in_s": LINK_TTL_S}, status_code=200)
 
 
@@ -53,16 +64,17 @@ async def log_in(
     public: str | None = request.app.state.public_url
     page = public or base_url(_host_of(request), request.app.state.ui_port)
     response = RedirectResponse(f"{page}/", 303, headers={"Cache-Control": "no-store"})
-    if gate.links.redeem(token):
+    owner = gate.links.redeem(token)
+    if owner is not None:
         response.set_cookie(
             COOKIE,
-            gate.sessions.issue(),
+            gate.sessions.issue(owner),
             max_age=SESSION_TTL_S,
             httponly=True,
             samesite="strict",
             secure=page.startswith("https:"),
         )
-    elif not gate.sessions.valid(request.cookies.get(COOKIE, "")):
+    elif gate.sessions.owner(request.cookies.get(COOKIE, "")) is None:
         raise Unauthorized(
             "this login link has been used or has expired",
             hint="Start `citadel serve` again for a new one: each works once, within an hour.",

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
-from rag.api.auth import Caller
+from rag.api.auth import Caller, for_operator
 from rag.api.backing import appliance_of, caller_of
 from rag.api.docs import documented
 from rag.appliance import Appliance
@@ -19,9 +19,10 @@ TEXT: dict[int | str, dict[str, Any]] = {
 }
 
 
-@router.get("/metrics", response_class=Response, responses=documented() | TEXT)
+@router.get("/metrics", response_class=Response, responses=documented(403) | TEXT)
 def get_metrics(appliance: Loaded, caller: Recognised) -> Response:
-    """Counts and times of this process, for Prometheus."""
+    """Counts and times of this process, for Prometheus. For the operator."""
+    for_operator(caller)
     if appliance.writer is not None:
         appliance.metrics.admission(appliance.writer.admission)
     body, content_type = appliance.metrics.render()

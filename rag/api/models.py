@@ -309,9 +309,9 @@ class Status(_Response):
     n_collections: int
     n_documents: int
     n_chunks: int
-    n_failures: int
-    head: int = Field(description="Number of the newest change in the store.")
-    indexed: int = Field(description="The change that the indexes have reached.")
+    n_failures: int | None = Field(description="Null for all but the operator, as the next two.")
+    head: int | None = Field(description="Number of the newest change in the store.")
+    indexed: int | None = Field(description="The change that the indexes have reached.")
     answers: Answers
     guard: Guarding
     depth: Depth | None = Field(

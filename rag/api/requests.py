@@ -86,3 +86,10 @@ class QueryRequest(_Request):
     research: bool = Field(
         False, description="Let the engine search by itself first; several times slower."
     )
+
+
+class LoginLinkRequest(BaseModel):
+    """Whom a login link is for."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"user": "ann"}]})
+    user: Plain | None = Field(None, max_length=100, description="A user; you, where unset.")

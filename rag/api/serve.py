@@ -55,7 +55,7 @@ def serve(settings: Settings, *, with_page: bool = True) -> int:
         page = Page(settings.host, ui_port, environment, _say) if with_page else None
         server = Server(server_config(app), app.state.backing, api_socket)
         known_as = settings.public_url or api
-        urls = Urls(f"{known_as}/login?token={app.state.gate.links.issue()}", api)
+        urls = Urls(f"{known_as}/login?token={app.state.gate.links.issue('operator')}", api)
         return asyncio.run(_run(server, page, urls))
 
 

@@ -9,6 +9,7 @@ import hmac
 import secrets
 import time
 from collections.abc import Callable
+from typing import Literal
 
 from rag.errors import ConfigError
 from rag.secret import kept_secret
@@ -54,30 +55,34 @@ def matches(token: str, expected: bytes) -> bool:
     return hmac.compare_digest(digest(token), expected)
 
 
+Owner = int | Literal["operator"]  # a user's number in the store
+
+
 class Issued:
     """Tokens given out for a limited time. Not thread-safe: belongs to the event loop."""
 
     def __init__(self, ttl_s: float, clock: Callable[[], float] = time.monotonic) -> None:
         self.ttl_s = ttl_s
         self._clock = clock
-        self._expires: dict[bytes, float] = {}  # by digest, oldest first
+        self._live: dict[bytes, tuple[Owner, float]] = {}  # by digest, oldest first: until when
 
-    def issue(self) -> str:
-        """A new token, valid for `ttl_s`."""
+    def issue(self, owner: Owner) -> str:
+        """A new token for whom it is meant, valid for `ttl_s`."""
         now = self._clock()
-        self._expires = {key: end for key, end in self._expires.items() if end > now}
-        while len(self._expires) >= MAX_LIVE:
-            del self._expires[next(iter(self._expires))]
+        self._live = {key: live for key, live in self._live.items() if live[1] > now}
+        while len(self._live) >= MAX_LIVE:
+            del self._live[next(iter(self._live))]
         token = secrets.token_urlsafe(TOKEN_BYTES)
-        self._expires[digest(token)] = now + self.ttl_s
+        self._live[digest(token)] = (owner, now + self.ttl_s)
         return token
 
-    def valid(self, token: str) -> bool:
-        """Whether the token was issued here and has not expired."""
-        return self._expires.get(digest(token), 0.0) > self._clock()
+    def owner(self, token: str) -> Owner | None:
+        """Whom a token was issued for; None where it wasn't issued here or has expired."""
+        owner, end = self._live.get(digest(token), (None, 0.0))
+        return owner if end > self._clock() else None
 
-    def redeem(self, token: str) -> bool:
-        """Use a token up; True where it was valid."""
-        valid = self.valid(token)
-        self._expires.pop(digest(token), None)
-        return valid
+    def redeem(self, token: str) -> Owner | None:
+        """The same, and the token is used up."""
+        owner = self.owner(token)
+        self._live.pop(digest(token), None)
+        return owner

@@ -49,6 +49,21 @@ def collections(connection: Connection) -> list[CollectionInfo]:
     return sorted((CollectionInfo(*row) for row in rows), key=lambda info: info.name)
 
 
+def readable_collections(connection: Connection, access: Access) -> list[CollectionInfo]:
+    """The collections of the access by name, with how much of each may be read."""
+    documents = tables.documents
+    rows = connection.execute(
+        select(
+            tables.collections.c.name, func.count(documents.c.id), func.sum(documents.c.n_chunks)
+        )
+        .select_from(_PLACED)
+        .where(readable(access))
+        .group_by(tables.collections.c.name)
+    )
+    held = {name: CollectionInfo(name, n, n_chunks) for name, n, n_chunks in rows}
+    return [held.get(name, CollectionInfo(name, 0, 0)) for name in sorted(access.collections)]
+
+
 def content_hashes(connection: Connection) -> set[str]:
     """SHA-256 of every file that a document was made from."""
     return set(connection.scalars(select(tables.documents.c.content_sha256).distinct()))

@@ -131,15 +131,12 @@ def groups(connection: Connection) -> list[Group]:
     return [Group(name, tuple(sorted(members.get(name, ())))) for name in sorted(names)]
 
 
-def principals_of(connection: Connection, user: str) -> frozenset[int]:
-    """The numbers of a user and of the user's groups; none for one who is disabled.
-
-    Raises:
-        NotFound: there is no such user.
-    """
-    number = find(connection, "user", user)
-    disabled = select(_principals.c.disabled).where(_principals.c.id == number)
-    if connection.execute(disabled).scalar_one():
+def principals_of(connection: Connection, number: int) -> frozenset[int]:
+    """The numbers of a user and of the user's groups; none for one who is disabled or gone."""
+    enabled = select(_principals.c.id).where(
+        _principals.c.id == number, _principals.c.kind == "user", ~_principals.c.disabled
+    )
+    if connection.execute(enabled).first() is None:
         return frozenset()
     of_user = select(_memberships.c.group_id).where(_memberships.c.user_id == number)
     return frozenset({number, *connection.scalars(of_user)})

@@ -115,8 +115,21 @@ class Store:
         Raises:
             NotFound: there is no such user.
         """
+        return self.access_of_number(self.user_number(name))
+
+    def access_of_number(self, number: int) -> Access:
+        """What the user of this number may read now; nothing for one who is disabled or gone."""
         with self._database.read() as connection:
-            return access.access_of(connection, people.principals_of(connection, name))
+            return access.access_of(connection, people.principals_of(connection, number))
+
+    def user_number(self, name: str) -> int:
+        """The number of a user, which nobody who comes by that name later will have.
+
+        Raises:
+            NotFound: there is no such user.
+        """
+        with self._database.read() as connection:
+            return people.find(connection, "user", name)
 
     def add_principal(self, kind: Kind, name: str) -> None:
         """Add a user or a group.
@@ -335,6 +348,11 @@ class Store:
             return documents.list_documents(
                 connection, access, after=after, limit=limit, title_contains=title_contains
             )
+
+    def readable_collections(self, access: Access) -> list[CollectionInfo]:
+        """The caller's collections by name, with how much of each may be read."""
+        with self._database.read() as connection:
+            return documents.readable_collections(connection, access)
 
     def count_documents(self, access: Access) -> int:
         """How many documents are readable."""

@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 from rag.api.app import create_app
 from rag.api.serve import bound_socket, server_config
+from rag.api.tokens import Owner
 from rag.appliance import Appliance
 
 TOKEN = "a-token-for-the-tests-only"
@@ -36,9 +37,9 @@ class Live:
         # Loading certificates takes longer than most tests, and there is no TLS here.
         return httpx.Client(base_url=self.url, trust_env=False, verify=False, timeout=30, **options)
 
-    def session(self) -> str:
+    def session(self, owner: Owner = "operator") -> str:
         """A new browser session, made by the server itself."""
-        return self.app.state.gate.sessions.issue()
+        return str(self.app.state.gate.sessions.issue(owner))
 
 
 @contextmanager
