@@ -4,7 +4,7 @@ import math
 
 from page_serving import Server
 from playwright.sync_api import expect
-from test_page_written import QUESTION, Ask, Visit, engine, writing
+from test_page_written import QUESTION, Visit, engine, writing
 
 from tests.fakes.vllm import FakeVLLM
 
@@ -25,22 +25,24 @@ def test_a_source_is_looked_at_while_the_answer_goes_on_being_written(
 
 
 def test_another_question_ends_the_answer_that_is_being_written(
-    writing: Server, engine: FakeVLLM, visit: Visit, ask: Ask
+    writing: Server, engine: FakeVLLM, visit: Visit
 ) -> None:
-    engine.tokens_per_s = 5
+    engine.tokens_per_s = 12
     page = visit(writing)
     page.get_by_label("Your question").fill(QUESTION)
     page.keyboard.press("Enter")
     expect(page.get_by_role("button", name="1 Lodging rules, page 2").first).to_be_visible()
-    engine.tokens_per_s = math.inf
-    ask(page, f"{QUESTION} Please.")
+    page.get_by_label("Your question").fill(f"{QUESTION} Please.")
+    page.keyboard.press("Enter")
     assert engine.received[0].left.wait(10)
+    engine.tokens_per_s = math.inf
+    expect(page.get_by_text("3 of 4 sentences supported by their sources.")).to_be_visible()
 
 
 def test_a_reader_stops_the_answer_and_keeps_what_has_come(
-    writing: Server, engine: FakeVLLM, visit: Visit, ask: Ask
+    writing: Server, engine: FakeVLLM, visit: Visit
 ) -> None:
-    engine.tokens_per_s = 5
+    engine.tokens_per_s = 8
     page = visit(writing)
     page.get_by_label("Your question").fill(QUESTION)
     page.keyboard.press("Enter")

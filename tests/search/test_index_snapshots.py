@@ -223,7 +223,7 @@ def test_the_type_of_the_dense_index_follows_the_number_of_chunks(
     assert store.snapshots("dense")[0].config == f"{MODEL} flat {FORMAT}"
     commit(store, "/long.txt", *(f"rule {n}" for n in range(20)))
     refresh_snapshots(store, MODEL, DIM, "auto", lambda _: None)
-    assert store.snapshots("dense")[0].config == f"{MODEL} sq8"
+    assert store.snapshots("dense")[0].config == f"{MODEL} sq8 {FORMAT}"
     with open_quietly(store) as indexes:
         assert not indexes.rebuilt
         assert indexes.dense.kind == "sq8"
