@@ -4,11 +4,11 @@ import math
 
 from page_serving import Server
 from playwright.sync_api import expect
-from test_page_written import QUESTION, Visit, engine, writing
+from test_page_written import QUESTION, Visit, company, engine, writing
 
 from tests.fakes.vllm import FakeVLLM
 
-__all__ = ["engine", "writing"]
+__all__ = ["company", "engine", "writing"]
 
 
 def test_a_source_is_looked_at_while_the_answer_goes_on_being_written(

@@ -1,6 +1,7 @@
 """What the page shows of answers that an engine writes."""
 
 import json
+import math
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -38,21 +39,33 @@ def answer(body: dict[str, Any]) -> Any:
     return said + f"- {ATTACK} {LODGING} [{key}]\n"
 
 
-@pytest.fixture
-def engine() -> Iterator[FakeVLLM]:
-    with fake_vllm(answer=answer, model="llama") as running:
-        yield running
+@pytest.fixture(scope="module")
+def company(
+    tmp_path_factory: pytest.TempPathFactory, model_home: Path
+) -> Iterator[tuple[Server, FakeVLLM]]:
+    """`citadel serve` with an engine and no guard, and the engine."""
+    home = tmp_path_factory.mktemp("company")
+    data_dir = fresh(home / "data", model_home)
+    write(home / "documents")
+    assert ingest(data_dir, home / "documents") == 3
+    with fake_vllm(answer=answer, model="llama") as engine:
+        settings = {"CITADEL_ENGINE_URL": engine.url, "CITADEL_ALLOW_UNGUARDED": "true"}
+        with serving(data_dir, **settings) as server:
+            yield server, engine
 
 
 @pytest.fixture
-def writing(tmp_path: Path, model_home: Path, engine: FakeVLLM) -> Iterator[Server]:
-    """`citadel serve` with an engine and no guard."""
-    data_dir = fresh(tmp_path / "data", model_home)
-    write(tmp_path / "documents")
-    assert ingest(data_dir, tmp_path / "documents") == 3
-    settings = {"CITADEL_ENGINE_URL": engine.url, "CITADEL_ALLOW_UNGUARDED": "true"}
-    with serving(data_dir, **settings) as server:
-        yield server
+def writing(company: tuple[Server, FakeVLLM]) -> Server:
+    return company[0]
+
+
+@pytest.fixture
+def engine(company: tuple[Server, FakeVLLM]) -> FakeVLLM:
+    """The engine as if nothing had been asked of it yet."""
+    engine = company[1]
+    engine.tokens_per_s = math.inf
+    engine.received.clear()
+    return engine
 
 
 def test_a_written_answer_is_shown_checked_and_leads_to_its_page(
