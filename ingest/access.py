@@ -8,7 +8,6 @@ The nearest file decides, also one above the folder that ingest was given. A fol
 cannot be understood is left out until it can: it may hold what must not be shown to anyone.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
@@ -33,9 +32,7 @@ def readers_of(folder: str) -> dict[str, Readers]:
     try:
         with file.open("rb") as opened:
             said = yaml.safe_load(opened.read(MAX_BYTES))
-    except FileNotFoundError:
-        return {}
-    except NotADirectoryError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, ValueError, RecursionError) as error:
         raise _unusable(file, f"cannot be read: {error}") from error
@@ -52,12 +49,10 @@ def readers_above(root: str) -> dict[str, Readers]:
     Raises:
         IngestError: one cannot be read or says something else.
     """
-    return dict(_each(readers_of(str(folder)) for folder in Path(root).parents))
-
-
-def _each(found: Iterator[dict[str, Readers]]) -> Iterator[tuple[str, Readers]]:
-    for one in found:
-        yield from one.items()
+    found: dict[str, Readers] = {}
+    for folder in Path(root).parents:
+        found |= readers_of(str(folder))
+    return found
 
 
 def _readers(file: Path, said: object) -> Readers:

@@ -143,8 +143,10 @@ def carry_out(site: Site, plan: Plan, collection: str) -> Report:
     """
     started = time.monotonic()
     report = Report(unchanged=plan.n_unchanged)
-    # First, so that nothing can be read for a moment by whom its folder leaves out.
-    site.store.sync_limits(collection, plan.roots, plan.readers, plan.unread)
+    # New limits come first and old ones go last: nothing can be read for a moment by whom its
+    # folder leaves out, also where the folder has moved or is being removed.
+    limits = (collection, plan.roots, plan.readers, plan.unread)
+    site.store.sync_limits(*limits, prune=False)
     for source in plan.listed:
         report.fail(source)
     for source in plan.refused:
@@ -156,6 +158,7 @@ def carry_out(site: Site, plan: Plan, collection: str) -> Report:
     report.removed = sum(source.state == "ingested" for source in plan.gone)
     if tasks:
         _ingest(site, tasks, collection, report)
+    site.store.sync_limits(*limits)
     _settle(site, report, swept=bool(plan.gone or report.updated))
     _count(site.store, collection, report)
     report.failed.sort()

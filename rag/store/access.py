@@ -141,11 +141,14 @@ def sync(
     roots: Sequence[str],
     wanted: Mapping[str, Sequence[str] | None],
     unread: Sequence[str],
+    *,
+    prune: bool,
 ) -> int:
     """Bring the limits that the folders' own files set level with what those say now.
 
     `wanted` has the readers by folder, for all folders in and above the `roots` that were read;
-    what is said of the `unread` ones holds on. Returns the number of sources whose list changed.
+    what is said of the `unread` ones holds on, and without `prune` that of folders that say nothing
+    any more. Returns the number of sources whose list changed.
 
     Raises:
         NotFound: a principal does not exist.
@@ -163,7 +166,7 @@ def sync(
         _rules.c.collection_id == collection_id, _rules.c.origin == "file", looked_at, *kept
     )
     known: dict[str, int | None] = {row.uri: row.list_id for row in connection.execute(query)}
-    gone = sorted(known.keys() - desired.keys())
+    gone = sorted(known.keys() - desired.keys()) if prune else []
     new = {uri: number for uri, number in desired.items() if known.get(uri, 0) != number}
     ours = _rules.c.collection_id == collection_id
     connection.execute(delete(_rules).where(ours, _rules.c.uri.in_([*gone, *new])))

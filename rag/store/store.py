@@ -237,6 +237,8 @@ class Store:
         roots: Sequence[str],
         wanted: Mapping[str, Sequence[str] | None],
         unread: Sequence[str] = (),
+        *,
+        prune: bool = True,
     ) -> int:
         """Bring the limits that folders' own files set level with them; see `access.sync`.
 
@@ -245,7 +247,7 @@ class Store:
             BadRequest: a principal is written wrongly.
         """
         with self._database.write() as connection:
-            return access.sync(connection, collection, roots, wanted, unread)
+            return access.sync(connection, collection, roots, wanted, unread, prune=prune)
 
     def limits(self) -> list[Limit]:
         """What is limited, by collection and URI."""

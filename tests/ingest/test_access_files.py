@@ -120,6 +120,14 @@ def test_limits_follow_the_files_and_go_with_them(store: Store) -> None:
     assert synced({}) == (3, "abc")
 
 
+def test_a_limit_that_is_no_longer_said_can_be_kept_until_the_run_has_ended(store: Store) -> None:
+    store.sync_limits("docs", ["/d"], {"/d/hr": ()})
+    store.sync_limits("docs", ["/d"], {"/d/hr/x": ()}, prune=False)
+    assert seen_by_ann(store) == "a"
+    store.sync_limits("docs", ["/d"], {"/d/hr/x": ()})
+    assert seen_by_ann(store) == "ab"
+
+
 def test_what_a_command_has_limited_stays_where_no_file_says_otherwise(store: Store) -> None:
     store.limit("docs", "/d/hr", ["group:hr"])
     store.sync_limits("docs", ["/d"], {})
