@@ -6,7 +6,7 @@ import os
 import time
 import traceback
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -15,6 +15,9 @@ from typer.exceptions import TyperException
 from rag import __version__
 from rag.errors import BadRequest, CitadelError, ConfigError, NotFound
 from rag.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from rag.store import Store
 
 DONE, COULD_NOT, WRONG_USAGE, WITH_FAILURES, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -85,6 +88,15 @@ class Frame:
         settings = load_settings(**self._overrides, **given)
         self.data_dir = settings.data_dir
         return settings
+
+
+def open_store(ctx: typer.Context) -> "Store":
+    """The store of this command's settings."""
+    from rag.store import Store
+
+    frame: Frame = ctx.obj
+    settings = frame.settings()
+    return Store.open(settings.url, data_dir=settings.data_dir)
 
 
 def _print_version(wanted: bool) -> None:

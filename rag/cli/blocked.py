@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rag.cli.app import Frame, JsonOption, app, print_json
+from rag.cli.app import JsonOption, app, open_store, print_json
 
 if TYPE_CHECKING:
-    from rag.store import Store, Withheld
+    from rag.store import Withheld
 
 SNIPPET_CHARS = 120
 MAX_DAYS = 100_000
@@ -27,7 +27,7 @@ def list_blocked(
     as_json: JsonOption = False,
 ) -> None:
     """Show what was stopped, the newest first."""
-    with _store(ctx) as store:
+    with open_store(ctx) as store:
         found = store.withheld(limit)
     if as_json:
         print_json({"blocked": [_json(record) for record in found]})
@@ -42,7 +42,7 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """Show one with everything that was written before it was stopped."""
-    with _store(ctx) as store:
+    with open_store(ctx) as store:
         record = store.withheld_one(number)
     print_json(_json(record)) if as_json else typer.echo(_whole(record))
 
@@ -58,17 +58,9 @@ def purge(
 ) -> None:
     """Delete what was kept."""
     before = None if older_than is None else datetime.now(UTC) - timedelta(days=older_than)
-    with _store(ctx) as store:
+    with open_store(ctx) as store:
         n = store.purge_withheld(before)
     print_json({"purged": n}) if as_json else typer.echo(f"deleted {n:,}")
-
-
-def _store(ctx: typer.Context) -> "Store":
-    from rag.store import Store
-
-    frame: Frame = ctx.obj
-    settings = frame.settings()
-    return Store.open(settings.url, data_dir=settings.data_dir)
 
 
 def _json(record: "Withheld") -> dict[str, Any]:

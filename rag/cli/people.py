@@ -1,14 +1,11 @@
 """`citadel user`, `citadel group` and `citadel access`: who there is, and who may read what."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from rag.cli.app import CollectionOption, Frame, JsonOption, app, print_json, say
-
-if TYPE_CHECKING:
-    from rag.store import Store
+from rag.cli.app import CollectionOption, JsonOption, app, open_store, print_json, say
 
 users = typer.Typer(no_args_is_help=True, help="The people who may be granted something.")
 groups = typer.Typer(no_args_is_help=True, help="Groups of people.")
@@ -31,7 +28,7 @@ def add_user(
     ] = None,
 ) -> None:
     """Add a user, who may read nothing until something is granted."""
-    with _store(ctx) as store:
+    with open_store(ctx) as store:
         known = {group.name for group in store.groups()}
         if missing := sorted(set(into or ()) - known):
             _no_group(missing[0])
@@ -44,7 +41,7 @@ def add_user(
 @users.command("list")
 def list_users(ctx: typer.Context, as_json: JsonOption = False) -> None:
     """Show all users with their groups."""
-    with _store(ctx) as store:
+    with open_store(ctx) as store:
         found = store.people()
     if as_json:
         print_json(
@@ -66,7 +63,7 @@ def list_users(ctx: typer.Context, as_json: JsonOption = False) -> None:
 @users.command("disable")
 def disable_user(ctx: typer.Context, name: Name) -> None:
     """Let a user read nothing from now on; what was granted is kept."""
-    with _store(ctx) as store:
+    with open_store(ctx) as store:
         store.set_disabled(name, True)
     typer.echo(f"disabled user:{name}")
 
@@ -74,7 +71,7 @@ def disable_user(ctx: typer.Context, name: Name) -> None:
 @users.command("enable")
 def enable_user(ctx: typer.Context, name: Name) -> None:
     """Let a disabled user read again what was granted."""
-    with _store(ctx) as store:
+    with open_store(ctx) as store:
         store.set_disabled(name, False)
     typer.echo(f"enabled user:{name}")
 
@@ -82,7 +79,7 @@ def enable_user(ctx: typer.Context, name: Name) -> None:
 @users.command("remove")
 def remove_user(ctx: typer.Context, name: Name) -> None:
     """Remove a user with all that was granted; who comes by that name later inherits nothing."""
-    with _store(ctx) as store:
+    with open_store(ctx) as store:
         store.remove_principal("user", name)
     typer.echo(f"removed user:{name}")
 
@@ -90,7 +87,7 @@ def remove_user(ctx: typer.Context, name: Name) -> None:
 @groups.command("add")
 def add_group(ctx: typer.Context, name: Name) -> None:
     """Add a group without members."""
-    with _store(ctx) as store:
+    with open_store(ctx) as store:
         store.add_principal("group", name)
     typer.echo(f"added group:{name}")
 
@@ -98,7 +95,7 @@ def add_group(ctx: typer.Context, name: Name) -> None:
 @groups.command("list")
 def list_groups(ctx: typer.Context, as_json: JsonOption = False) -> None:
     """Show all groups with their members."""
-    with _store(ctx) as store:
+    with open_store(ctx) as store:
         found = store.groups()
     if as_json:
         print_json({"groups": [{"name": g.name, "members": list(g.members)} for g in found]})
@@ -110,7 +107,7 @@ def list_groups(ctx: typer.Context, as_json: JsonOption = False) -> None:
 @groups.command("join")
 def join(ctx: typer.Context, group: Name, members: Annotated[list[str], typer.Argument()]) -> None:
     """Put users into a group."""
-    with _store(ctx) as store:
+    with open_store(ctx) as store:
         store.join_group(group, members)
     typer.echo(f"{', '.join(members)}: in group:{group}")
 
@@ -118,7 +115,7 @@ def join(ctx: typer.Context, group: Name, members: Annotated[list[str], typer.Ar
 @groups.command("leave")
 def leave(ctx: typer.Context, group: Name, members: Annotated[list[str], typer.Argument()]) -> None:
     """Take users out of a group."""
-    with _store(ctx) as store:
+    with open_store(ctx) as store:
         store.leave_group(group, members)
     typer.echo(f"{', '.join(members)}: no longer in group:{group}")
 
@@ -126,7 +123,7 @@ def leave(ctx: typer.Context, group: Name, members: Annotated[list[str], typer.A
 @groups.command("remove")
 def remove_group(ctx: typer.Context, name: Name) -> None:
     """Remove a group with all that was granted to it; its members stay."""
-    with _store(ctx) as store:
+    with open_store(ctx) as store:
         store.remove_principal("group", name)
     typer.echo(f"removed group:{name}")
 
@@ -134,7 +131,7 @@ def remove_group(ctx: typer.Context, name: Name) -> None:
 @access.command("show")
 def show(ctx: typer.Context, as_json: JsonOption = False) -> None:
     """Show every grant and every limit."""
-    with _store(ctx) as store:
+    with open_store(ctx) as store:
         grants, limits = store.grants(), store.limits()
     if as_json:
         print_json(
@@ -170,7 +167,7 @@ def grant(
     manage: Annotated[bool, typer.Option("--manage", help="Manage it too.")] = False,
 ) -> None:
     """Let a user or a group read a collection."""
-    with _store(ctx) as store:
+    with open_store(ctx) as store:
         store.grant(collection, who, "manage" if manage else "read")
     typer.echo(f"{who} may {'manage' if manage else 'read'} {collection}")
 
@@ -178,7 +175,7 @@ def grant(
 @access.command("revoke")
 def revoke(ctx: typer.Context, collection: Collection, who: Who) -> None:
     """Take a grant back. In force for the next question."""
-    with _store(ctx) as store:
+    with open_store(ctx) as store:
         had = store.revoke(collection, who)
     typer.echo(f"{who} {'may no longer' if had else 'could not'} read {collection}")
 
@@ -208,7 +205,7 @@ def unlimit(ctx: typer.Context, place: Place, collection: CollectionOption = "de
 
 def _limit(ctx: typer.Context, collection: str, place: Path, who: list[str] | None) -> None:
     uri = str(place.absolute())
-    with _store(ctx) as store:
+    with open_store(ctx) as store:
         n_changed = store.limit(collection, uri, who)
         n_there = len(store.sources(collection, uri))
     whom = "everyone with the collection" if who is None else ", ".join(who) or "nobody"
@@ -222,11 +219,3 @@ def _no_group(name: str) -> None:
     from rag.errors import NotFound
 
     raise NotFound(f"there is no group {name!r}", hint=f"citadel group add {name}")
-
-
-def _store(ctx: typer.Context) -> "Store":
-    from rag.store import Store
-
-    frame: Frame = ctx.obj
-    settings = frame.settings()
-    return Store.open(settings.url, data_dir=settings.data_dir)

@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rag.cli.app import Frame, JsonOption, app, print_json
+from rag.cli.app import JsonOption, app, open_store, print_json
 
 if TYPE_CHECKING:
-    from rag.store import Quarantined, Store
+    from rag.store import Quarantined
 
 SNIPPET_CHARS = 400
 
@@ -23,7 +23,7 @@ Ids = Annotated[list[int], typer.Argument(help="Numbers from the list.", metavar
 @commands.command("list")
 def list_quarantined(ctx: typer.Context, as_json: JsonOption = False) -> None:
     """Show the passages that nobody is shown, and why."""
-    with _store(ctx) as store:
+    with open_store(ctx) as store:
         held = store.quarantined()
     if as_json:
         print_json({"quarantined": [_passage_json(passage) for passage in held]})
@@ -34,7 +34,7 @@ def list_quarantined(ctx: typer.Context, as_json: JsonOption = False) -> None:
 @commands.command()
 def release(ctx: typer.Context, ids: Ids, as_json: JsonOption = False) -> None:
     """Let passages be found and cited, also when their file is read anew."""
-    with _store(ctx) as store:
+    with open_store(ctx) as store:
         n = store.release_quarantined(ids)
     print_json({"released": n}) if as_json else typer.echo(f"released {_count(n)}")
 
@@ -45,17 +45,9 @@ def remove(ctx: typer.Context, ids: Ids, as_json: JsonOption = False) -> None:
 
     The file that they are from stays as it is.
     """
-    with _store(ctx) as store:
+    with open_store(ctx) as store:
         n = store.remove_quarantined(ids)
     print_json({"removed": n}) if as_json else typer.echo(f"removed {_count(n)}")
-
-
-def _store(ctx: typer.Context) -> "Store":
-    from rag.store import Store
-
-    frame: Frame = ctx.obj
-    settings = frame.settings()
-    return Store.open(settings.url, data_dir=settings.data_dir)
 
 
 def _passage_json(passage: "Quarantined") -> dict[str, Any]:
