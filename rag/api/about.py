@@ -8,8 +8,9 @@ from fastapi import APIRouter, Depends, Query
 from starlette.responses import JSONResponse
 
 from rag.api import models, requests
-from rag.api.auth import Caller, access_of
-from rag.api.backing import appliance_of, caller_of
+from rag.api.auth import access_of
+from rag.api.backing import appliance_of
+from rag.api.callers import Reader
 from rag.api.docs import documented
 from rag.appliance import Appliance
 
@@ -18,11 +19,10 @@ router = APIRouter(tags=["about"])
 DISTRIBUTION = "citadel-rag"
 
 Loaded = Annotated[Appliance, Depends(appliance_of)]
-Recognised = Annotated[Caller, Depends(caller_of)]
 
 
 @router.get("/v1/collections", response_model=models.CollectionList, responses=documented())
-def list_collections(appliance: Loaded, caller: Recognised) -> JSONResponse:
+def list_collections(appliance: Loaded, caller: Reader) -> JSONResponse:
     """The collections that you may read, by name."""
     access = access_of(caller, appliance.store, None)
     return JSONResponse(
@@ -33,7 +33,7 @@ def list_collections(appliance: Loaded, caller: Recognised) -> JSONResponse:
 @router.get("/v1/failures", response_model=models.FailureList, responses=documented(404))
 def list_failures(
     appliance: Loaded,
-    caller: Recognised,
+    caller: Reader,
     collection: Annotated[list[requests.Plain] | None, Query(description=requests.NARROW)] = None,
 ) -> JSONResponse:
     """The files that were not ingested, each with the reason and what to do about it.
@@ -56,7 +56,7 @@ def list_failures(
 
 
 @router.get("/v1/status", response_model=models.Status, responses=documented())
-def get_status(appliance: Loaded, caller: Recognised) -> JSONResponse:
+def get_status(appliance: Loaded, caller: Reader) -> JSONResponse:
     """What this server is and how much of what it holds you may read."""
     store = appliance.store
     held = store.readable_collections(access_of(caller, store, None))

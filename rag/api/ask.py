@@ -13,8 +13,9 @@ from rag.answer.events import Event
 from rag.answer.options import Options
 from rag.answer.pipeline import collect
 from rag.api import models, requests
-from rag.api.auth import Caller, access_of
-from rag.api.backing import appliance_of, caller_of
+from rag.api.auth import access_of
+from rag.api.backing import appliance_of
+from rag.api.callers import Asker, Searcher
 from rag.api.docs import EVENTS, documented
 from rag.api.streams import EventStream, while_connected
 from rag.appliance import Appliance
@@ -23,13 +24,12 @@ from rag.wire import final_json, hit_json, timings_json
 router = APIRouter(tags=["ask"])
 
 Loaded = Annotated[Appliance, Depends(appliance_of)]
-Recognised = Annotated[Caller, Depends(caller_of)]
 
 
 @router.post(
     "/v1/search", response_model=models.SearchResponse, responses=documented(400, 404, 413)
 )
-def search(appliance: Loaded, caller: Recognised, body: requests.SearchRequest) -> JSONResponse:
+def search(appliance: Loaded, caller: Searcher, body: requests.SearchRequest) -> JSONResponse:
     """The passages nearest to a query, best first."""
     access = access_of(caller, appliance.store, body.collection)
     result = appliance.search(body.query, access, body.k)
@@ -49,7 +49,7 @@ def search(appliance: Loaded, caller: Recognised, body: requests.SearchRequest) 
     | {200: {"content": {"text/event-stream": {"schema": {"type": "string"}, "example": EVENTS}}}},
 )
 async def query(
-    request: Request, appliance: Loaded, caller: Recognised, body: requests.QueryRequest
+    request: Request, appliance: Loaded, caller: Asker, body: requests.QueryRequest
 ) -> Response:
     """The answer to a question: sentences with the passages of your documents that they rest on.
 

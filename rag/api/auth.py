@@ -26,7 +26,7 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 from urllib.parse import urlsplit
 
 from anyio import to_thread
@@ -36,7 +36,7 @@ from starlette.types import Scope
 
 from rag.api import peer, tokens
 from rag.errors import Forbidden, NotFound, Unauthorized
-from rag.store import Store
+from rag.store import Role, Store
 from rag.types import Access
 
 COOKIE = "citadel_session"
@@ -47,15 +47,26 @@ HINT = (
     "Send the token that `citadel token` prints as 'Authorization: Bearer …', or open the login "
     "link that `citadel serve` printed."
 )
+ASK_ADMIN = "Ask your administrator."
 _HOST = re.compile(r"(?P<name>[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:(?P<port>\d{1,5}))?")
+
+
+Right = Literal["search", "query", "ingest", "admin"]
+ALL_RIGHTS: frozenset[Right] = frozenset(get_args(Right))
 
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """An authenticated caller, by the way that it was recognised."""
+    """An authenticated caller, by the way that it was recognised.
 
-    kind: Literal["bearer", "session", "same_user"]
+    `rights` is what the credential may be used for: all but with an API key, which has its scopes.
+    What the person behind it may read or manage is another question; both have to allow a call.
+    """
+
+    kind: Literal["bearer", "session", "same_user", "key"]
     owner: tokens.Owner
+    rights: frozenset[Right] = ALL_RIGHTS
+    roles: frozenset[Role] = frozenset()  # the operator needs none
 
 
 class Gate:
@@ -160,8 +171,36 @@ def _access_of(caller: Caller, store: Store) -> Access:
         return store.access_to_all()
     access = store.access_of_number(caller.owner)
     if not access.principals:
-        raise Unauthorized("this account is no longer in use", hint="Ask your administrator.")
+        raise Unauthorized("this account is no longer in use", hint=ASK_ADMIN)
     return access
+
+
+def number_of(caller: Caller, store: Store) -> int:
+    """The number of the caller in the store: whose a conversation, a key or a run is."""
+    return store.operator_number() if caller.owner == "operator" else caller.owner
+
+
+def for_rights(caller: Caller, *rights: Right) -> None:
+    """Let only credentials pass that may be used for one of these.
+
+    Raises:
+        Forbidden: this one may not.
+    """
+    if caller.rights.isdisjoint(rights):
+        raise Forbidden(
+            f"this key may not be used for {' or '.join(rights)}",
+            hint="Ask your administrator for a key with that scope.",
+        )
+
+
+def for_role(caller: Caller, role: Role) -> None:
+    """Let only those pass who have a role, and the operator.
+
+    Raises:
+        Forbidden: the caller has not.
+    """
+    if caller.owner != "operator" and role not in caller.roles:
+        raise Forbidden(f"this is for those with the role {role!r}", hint=ASK_ADMIN)
 
 
 def for_operator(caller: Caller) -> None:
@@ -171,7 +210,7 @@ def for_operator(caller: Caller) -> None:
         Forbidden: the caller is a user.
     """
     if caller.owner != "operator":
-        raise Forbidden("this is for the operator of the server", hint="Ask your administrator.")
+        raise Forbidden("this is for the operator of the server", hint=ASK_ADMIN)
 
 
 def _ends(scope: Scope) -> tuple[peer.Endpoint | None, peer.Endpoint | None]:

@@ -10,8 +10,9 @@ from fastapi import Path as InPath
 from starlette.responses import FileResponse, JSONResponse, Response
 
 from rag.api import models, requests
-from rag.api.auth import Caller, access_of
-from rag.api.backing import appliance_of, caller_of
+from rag.api.auth import access_of
+from rag.api.backing import appliance_of
+from rag.api.callers import Reader
 from rag.api.docs import PNG, documented
 from rag.api.draw import Drawing
 from rag.api.renderer import Renderer
@@ -29,7 +30,6 @@ SANDBOX = "sandbox; default-src 'none'"
 _MEDIA_TYPE = re.compile(r"[a-z]+/[a-z0-9.+-]+")
 
 Loaded = Annotated[Appliance, Depends(appliance_of)]
-Recognised = Annotated[Caller, Depends(caller_of)]
 Id = Annotated[int, InPath(ge=1, le=requests.MAX_ID)]
 Offset = Annotated[int, Query(ge=0, le=requests.MAX_OFFSET)]
 
@@ -37,7 +37,7 @@ Offset = Annotated[int, Query(ge=0, le=requests.MAX_OFFSET)]
 @router.get("/v1/documents", response_model=models.DocumentList, responses=documented())
 def list_documents(
     appliance: Loaded,
-    caller: Recognised,
+    caller: Reader,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: Annotated[str, Query(pattern=r"^\d{1,18}$", description="`next_cursor`.")] = "0",
     title: Annotated[requests.Plain, Query(description="Part of the title.")] = "",
@@ -65,7 +65,7 @@ def list_documents(
     response_model=models.DocumentDetail,
     responses=documented(404),
 )
-def get_document(appliance: Loaded, caller: Recognised, document_id: Id) -> JSONResponse:
+def get_document(appliance: Loaded, caller: Reader, document_id: Id) -> JSONResponse:
     """One document without its text, and what was attached to it."""
     store, access = appliance.store, access_of(caller, appliance.store, None)
     document = document_json(store.document(access, document_id), store)
@@ -80,7 +80,7 @@ def get_document(appliance: Loaded, caller: Recognised, document_id: Id) -> JSON
 )
 def get_text(
     appliance: Loaded,
-    caller: Recognised,
+    caller: Reader,
     document_id: Id,
     start: Offset = 0,
     end: Offset | None = None,
@@ -103,7 +103,7 @@ def get_text(
 )
 def get_passage(
     appliance: Loaded,
-    caller: Recognised,
+    caller: Reader,
     document_id: Id,
     start: Offset,
     end: Offset,
@@ -137,7 +137,7 @@ def get_passage(
 @router.get(
     "/v1/documents/{document_id}/pages", response_model=models.PageList, responses=documented(404)
 )
-def list_pages(appliance: Loaded, caller: Recognised, document_id: Id) -> JSONResponse:
+def list_pages(appliance: Loaded, caller: Reader, document_id: Id) -> JSONResponse:
     """The pages of a document with their sizes in points."""
     store, access = appliance.store, access_of(caller, appliance.store, None)
     document = store.document(access, document_id)
@@ -160,7 +160,7 @@ def list_pages(appliance: Loaded, caller: Recognised, document_id: Id) -> JSONRe
 def get_page_image(
     request: Request,
     appliance: Loaded,
-    caller: Recognised,
+    caller: Reader,
     document_id: Id,
     number: Annotated[int, InPath(ge=1, le=1_000_000)],
     start: Offset = 0,
@@ -186,7 +186,7 @@ def get_page_image(
     responses=documented(404)
     | {200: {"description": "The file.", "content": {"application/octet-stream": {}}}},
 )
-def get_original(appliance: Loaded, caller: Recognised, document_id: Id) -> FileResponse:
+def get_original(appliance: Loaded, caller: Reader, document_id: Id) -> FileResponse:
     """The file as it was when it was ingested, for saving: a browser will not show it."""
     access = access_of(caller, appliance.store, None)
     document = appliance.store.document(access, document_id)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from anyio import to_thread
 from fastapi import APIRouter, Depends, Query, Request
-from starlette.responses import JSONResponse, RedirectResponse
+from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from rag.api import models, requests
 from rag.api.auth import COOKIE, Caller, Gate, host_name, is_loopback_name
@@ -61,25 +61,40 @@ async def log_in(
 ) -> RedirectResponse:
     """Exchange a one-time token for a session that lasts twelve hours."""
     gate: Gate = request.app.state.gate
-    public: str | None = request.app.state.public_url
-    page = public or base_url(_host_of(request), request.app.state.ui_port)
-    response = RedirectResponse(f"{page}/", 303, headers={"Cache-Control": "no-store"})
+    response = to_the_page(request)
     owner = gate.links.redeem(token)
     if owner is not None:
-        response.set_cookie(
-            COOKIE,
-            gate.sessions.issue(owner),
-            max_age=SESSION_TTL_S,
-            httponly=True,
-            samesite="strict",
-            secure=page.startswith("https:"),
-        )
+        begin_session(request, response, owner)
     elif gate.sessions.owner(request.cookies.get(COOKIE, "")) is None:
         raise Unauthorized(
             "this login link has been used or has expired",
             hint="Start `citadel serve` again for a new one: each works once, within an hour.",
         )
     return response  # who opens a used link again, but is still signed in, just gets the page
+
+
+def page_url(request: Request) -> str:
+    """The address of the page, as the caller's browser reaches it."""
+    public: str | None = request.app.state.public_url
+    return public or base_url(_host_of(request), request.app.state.ui_port)
+
+
+def to_the_page(request: Request) -> RedirectResponse:
+    """Where a browser goes that has signed in."""
+    return RedirectResponse(f"{page_url(request)}/", 303, headers={"Cache-Control": "no-store"})
+
+
+def begin_session(request: Request, response: Response, owner: Owner) -> None:
+    """Sign the browser in that gets this response."""
+    gate: Gate = request.app.state.gate
+    response.set_cookie(
+        COOKIE,
+        gate.sessions.issue(owner),
+        max_age=SESSION_TTL_S,
+        httponly=True,
+        samesite="strict",
+        secure=page_url(request).startswith("https:"),
+    )
 
 
 def _host_of(request: Request) -> str:

@@ -9,6 +9,7 @@ parsed, how a vector is made or how an index is built.
 from rag.store.documents import CollectionInfo
 from rag.store.integrity import Stats
 from rag.store.originals import Originals
+from rag.store.people import Role
 from rag.store.people import parsed as parsed_principal
 from rag.store.quarantine import Quarantined, ScreenedDocument, Suspicion
 from rag.store.store import Store
@@ -18,6 +19,7 @@ __all__ = [
     "CollectionInfo",
     "Originals",
     "Quarantined",
+    "Role",
     "ScreenedDocument",
     "Stats",
     "Store",

@@ -16,6 +16,7 @@ from rag.errors import BadRequest, NotFound
 from rag.store import tables
 
 Kind = Literal["user", "group"]
+Role = Literal["admin", "auditor"]
 OPERATOR = "operator"  # who runs the commands on the machine; made with the tables
 _NAME = re.compile(r"[\w.@+-]{1,100}")
 _principals, _memberships = tables.principals, tables.memberships

@@ -109,6 +109,11 @@ class Store:
         with self._database.read() as connection:
             return access.access_of(connection, frozenset({people.operator(connection)}))
 
+    def operator_number(self) -> int:
+        """The number of the operator, who has one as every user has."""
+        with self._database.read() as connection:
+            return people.operator(connection)
+
     def access_of_user(self, name: str) -> Access:
         """What a user may read now; nothing for one who is disabled.
 

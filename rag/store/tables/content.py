@@ -1,10 +1,4 @@
-"""The tables. The migrations bring a database to what is written here; a test compares the two.
-
-Ids are never given twice, so that an index or a citation that is behind the store points at
-nothing rather than at something else.
-"""
-
-from datetime import UTC, datetime
+"""What was ingested, and what the indexes follow."""
 
 from sqlalchemy import (
     JSON,
@@ -12,47 +6,17 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
-    DateTime,
-    Dialect,
     Float,
     ForeignKey,
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     Table,
     Text,
     UniqueConstraint,
 )
-from sqlalchemy.types import TypeDecorator
 
-
-class UtcDateTime(TypeDecorator[datetime]):
-    """A time in UTC, also on SQLite, which forgets the zone."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
-
-
-# SQLite numbers rows automatically only in a column of type INTEGER.
-Id = BigInteger().with_variant(Integer(), "sqlite")
-# Compared by bytes, so that "everything below this folder" is a range of the index.
-Uri = Text().with_variant(Text(collation="C"), "postgresql")
-
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "ck": "ck_%(table_name)s_%(constraint_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
+from rag.store.tables.base import Id, Uri, UtcDateTime, metadata
 
 collections = Table(
     "collections",
@@ -193,63 +157,6 @@ withheld = Table(
     Column("engine", Text, nullable=False),
     CheckConstraint("status IN ('blocked', 'no_verdict')", name="status"),
     sqlite_autoincrement=True,
-)
-
-principals = Table(
-    "principals",
-    metadata,
-    Column("id", Id, primary_key=True),
-    Column("kind", Text, nullable=False),
-    Column("name", Text, nullable=False),
-    Column("disabled", Boolean, nullable=False),
-    Column("created_at", UtcDateTime, nullable=False),
-    UniqueConstraint("kind", "name"),
-    CheckConstraint("kind IN ('operator', 'user', 'group')", name="kind"),
-    sqlite_autoincrement=True,
-)
-
-
-def _of(column: str, to: str, *, index: bool = False) -> Column[int]:
-    key = ForeignKey(f"{to}.id", ondelete="CASCADE")
-    return Column(column, Id, key, primary_key=True, autoincrement=False, index=index)
-
-
-memberships = Table(
-    "memberships", metadata, _of("group_id", "principals"), _of("user_id", "principals", index=True)
-)
-
-grants = Table(
-    "grants",
-    metadata,
-    _of("collection_id", "collections"),
-    _of("principal_id", "principals", index=True),
-    Column("right", Text, nullable=False),
-    CheckConstraint("\"right\" IN ('read', 'manage')", name="right"),
-)
-
-access_lists = Table(
-    "access_lists",
-    metadata,
-    Column("id", Id, primary_key=True),
-    Column("sha256", Text, nullable=False, unique=True),  # of the principals in it
-    sqlite_autoincrement=True,
-)
-
-access_entries = Table(
-    "access_entries",
-    metadata,
-    _of("list_id", "access_lists"),
-    _of("principal_id", "principals", index=True),
-)
-
-access_rules = Table(
-    "access_rules",
-    metadata,
-    _of("collection_id", "collections"),
-    Column("uri", Uri, primary_key=True),  # of a file, or of a folder for all that is below it
-    Column("list_id", ForeignKey("access_lists.id", ondelete="CASCADE")),  # null: not limited
-    Column("origin", Text, nullable=False),  # a command, or the folder's own file
-    CheckConstraint("origin IN ('command', 'file')", name="origin"),
 )
 
 changes = Table(
