@@ -6,9 +6,9 @@ from contextlib import closing
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from rag.client import Problem
+from rag.client.records import Citation, Depth, Final, Notice, Searched, Sentence, Step
 from ui import render, session, viewer, written
-from ui.client import Problem
-from ui.records import Citation, Depth, Final, Notice, Searched, Sentence, Step
 from ui.session import Turn, Visit
 
 _QUESTION = "question"

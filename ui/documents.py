@@ -2,9 +2,9 @@
 
 import streamlit as st
 
+from rag.client import Problem
+from rag.client.records import Document, Failure
 from ui import render, session, viewer
-from ui.client import Problem
-from ui.records import Document, Failure
 from ui.session import Visit
 
 _STEP = 50

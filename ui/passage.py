@@ -5,7 +5,7 @@ from html import escape
 from itertools import groupby
 from typing import NamedTuple
 
-from ui.records import Passage
+from rag.client.records import Passage
 
 CELL_BREAK = " | "  # how the parsers join the cells of a row
 _BEGIN = '<i class="begin"></i>'  # where the browser begins to show

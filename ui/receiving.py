@@ -9,8 +9,8 @@ import threading
 from collections.abc import Generator
 from itertools import count
 
-from ui.client import Client, Line, Problem
-from ui.records import Asked, Event
+from rag.client import Client, Line, Problem
+from rag.client.records import Asked, Event
 
 BEAT_S = 0.4  # a run that waits looks up this often, so that it can be ended
 ALONE_S = 30.0

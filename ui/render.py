@@ -11,9 +11,9 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import PurePath
 
-from ui.client import Problem
+from rag.client import Problem
+from rag.client.records import Citation, Document, Failure, Final, Hit, Searched, Step
 from ui.passage import CELL_BREAK
-from ui.records import Citation, Document, Failure, Final, Hit, Searched, Step
 
 _PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
 _COMMAND = re.compile(r"`([^`]+)`")

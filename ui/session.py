@@ -10,10 +10,8 @@ from dataclasses import dataclass, field
 
 import streamlit as st
 
-from ui import render
-from ui.client import SESSION_COOKIE, Client, Problem
-from ui.receiving import Receiving
-from ui.records import (
+from rag.client import SESSION_COOKIE, Client, Problem
+from rag.client.records import (
     Asked,
     Citation,
     Depth,
@@ -27,6 +25,8 @@ from ui.records import (
     Status,
     Step,
 )
+from ui import render
+from ui.receiving import Receiving
 
 _KEY = "visit"
 _RETRY_S = 2.0
@@ -242,7 +242,7 @@ def current() -> Visit:
 def _arrive(cookie: str) -> Visit:
     st.session_state.pop(_KEY, None)  # nothing of a former visitor is left to this one
     try:
-        visit = Visit(cookie, Client(os.environ["CITADEL_API_URL"], cookie))
+        visit = Visit(cookie, Client(os.environ["CITADEL_API_URL"], session=cookie))
     except Problem:
         _turn_away()
     st.session_state[_KEY] = visit

@@ -3,10 +3,10 @@
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from rag.client import Client, Problem
+from rag.client.records import Document
 from ui import render, session
-from ui.client import Client, Problem
 from ui.passage import passage
-from ui.records import Document
 from ui.session import Spot, Visit
 
 _ZOOMS = {1.0: "Fit", 1.5: "150%", 2.0: "200%"}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Literal
 
-from ui.records import Citation, Sentence
+from rag.client.records import Citation, Sentence
 
 _ITEM = re.compile(r"(?:[-*+•‣◦–—]|(\(?(?:\d{1,3}|[a-z])[.)]))[ \t]+(?:\[[ xX]\][ \t]+)?")
 _HEADING = re.compile(r"#{1,6}[ \t]+")

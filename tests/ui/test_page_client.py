@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 from canned_api import Canned, canned_api
 
-from ui.client import Client, Problem
-from ui.records import Asked, Final, Searched, Sentence
+from rag.client import Client, Problem
+from rag.client.records import Asked, Final, Searched, Sentence
 
 JSON = "application/json"
 SSE = "text/event-stream"
@@ -40,7 +40,7 @@ def api() -> Iterator[Canned]:
 
 @pytest.fixture
 def client(api: Canned) -> Client:
-    return Client(api.url, "the-session")
+    return Client(api.url, session="the-session")
 
 
 def test_answer_arrives_as_records_in_order(api: Canned, client: Client) -> None:
@@ -95,7 +95,7 @@ def test_every_call_carries_the_visitors_session_and_no_other_credential(
 @pytest.mark.parametrize("session", ["", "a b", "a;b", "a\r\nX: y", 'a"b', "ä"])
 def test_unusable_session_never_reaches_the_api(api: Canned, session: str) -> None:
     with pytest.raises(Problem) as caught:
-        Client(api.url, session)
+        Client(api.url, session=session)
     assert caught.value.status == 401
     assert api.seen == []
 
@@ -104,7 +104,7 @@ def test_proxy_of_the_environment_is_not_used(api: Canned, monkeypatch: pytest.M
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("NO_PROXY", "")
     api.routes["GET /v1/failures"] = (200, JSON, b'{"failures": []}')
-    assert Client(api.url, "s").failures() == []
+    assert Client(api.url, session="s").failures() == []
 
 
 def test_silent_api_is_a_problem_that_passes() -> None:
@@ -112,7 +112,7 @@ def test_silent_api_is_a_problem_that_passes() -> None:
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}"
         with pytest.raises(Problem, match="cannot be reached") as caught:
-            Client(url, "s").failures()
+            Client(url, session="s").failures()
     assert caught.value.passing
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 from canned_api import Canned, canned_api
 
-from ui.client import Client, Problem
-from ui.records import Asked, Final, Notice, Searched, Status, Step
+from rag.client import Client, Problem
+from rag.client.records import Asked, Final, Notice, Searched, Status, Step
 from ui.session import Turn, Visit
 
 SSE = "text/event-stream"
@@ -22,7 +22,7 @@ def api() -> Iterator[Canned]:
 
 @pytest.fixture
 def visit(api: Canned) -> Visit:
-    return Visit("secret", Client(api.url, "secret"))
+    return Visit("secret", Client(api.url, session="secret"))
 
 
 def answered(visit: Visit, question: str, answer: str = "Yes.", status: str = "answered") -> Turn:

@@ -8,9 +8,9 @@ from itertools import islice
 import pytest
 from canned_api import Canned, canned_api
 
-from ui.client import Client, Problem
+from rag.client import Client, Problem
+from rag.client.records import Asked, Event, Final, Searched, Sentence
 from ui.receiving import Receiving
-from ui.records import Asked, Event, Final, Searched, Sentence
 from ui.session import Turn
 
 SSE = "text/event-stream"
@@ -74,7 +74,7 @@ def _rest(receiving: Receiving) -> list[type[Event]]:
 def test_a_run_that_is_cut_short_is_followed_by_one_that_sees_the_whole_answer(
     api: Canned, slow: Slow
 ) -> None:
-    receiving = Receiving(Client(api.url, "s"), Asked("hotel?"))
+    receiving = Receiving(Client(api.url, session="s"), Asked("hotel?"))
     assert [type(event) for event in _begin(receiving, 2)] == [Searched, Sentence]
     slow.go_on.set()
     assert _rest(receiving) == [Searched, Sentence, Sentence, Final]
@@ -83,7 +83,7 @@ def test_a_run_that_is_cut_short_is_followed_by_one_that_sees_the_whole_answer(
 
 
 def test_a_run_that_waits_looks_up_so_that_it_can_be_ended(api: Canned, slow: Slow) -> None:
-    receiving = Receiving(Client(api.url, "s"), Asked("hotel?"))
+    receiving = Receiving(Client(api.url, session="s"), Asked("hotel?"))
     events = receiving.follow()
     assert next(event for event in events if not isinstance(event, Searched | Sentence)) is None
     events.close()
@@ -92,7 +92,7 @@ def test_a_run_that_waits_looks_up_so_that_it_can_be_ended(api: Canned, slow: Sl
 def test_an_answer_that_is_stopped_hangs_up_and_keeps_what_has_come(
     api: Canned, slow: Slow
 ) -> None:
-    receiving = Receiving(Client(api.url, "s"), Asked("hotel?"))
+    receiving = Receiving(Client(api.url, session="s"), Asked("hotel?"))
     _begin(receiving, 2)
     receiving.stop()
     assert slow.left.wait(WAIT_S)
@@ -101,14 +101,14 @@ def test_an_answer_that_is_stopped_hangs_up_and_keeps_what_has_come(
 
 
 def test_an_answer_that_nobody_follows_is_given_up(api: Canned, slow: Slow) -> None:
-    receiving = Receiving(Client(api.url, "s"), Asked("hotel?"), alone_s=0)
+    receiving = Receiving(Client(api.url, session="s"), Asked("hotel?"), alone_s=0)
     _begin(receiving, 2)
     assert slow.left.wait(WAIT_S)
     assert receiving.given_up
 
 
 def test_a_run_that_came_back_starts_the_wait_anew(api: Canned, slow: Slow) -> None:
-    receiving = Receiving(Client(api.url, "s"), Asked("hotel?"), alone_s=0.5)
+    receiving = Receiving(Client(api.url, session="s"), Asked("hotel?"), alone_s=0.5)
     for _ in range(4):
         _begin(receiving, 2)
         assert not slow.left.wait(0.3)
@@ -119,7 +119,7 @@ def test_a_run_that_came_back_starts_the_wait_anew(api: Canned, slow: Slow) -> N
 def test_a_turn_that_is_stopped_keeps_what_came_and_can_be_asked_again(
     api: Canned, slow: Slow
 ) -> None:
-    client = Client(api.url, "s")
+    client = Client(api.url, session="s")
     turn = Turn(1, 1, Asked("hotel?"))
     for event in turn.follow(client):
         if isinstance(event, Sentence):
@@ -137,7 +137,7 @@ def test_a_turn_that_is_stopped_keeps_what_came_and_can_be_asked_again(
 def test_a_failure_is_told_to_every_run_after_what_has_come(api: Canned) -> None:
     broken = _event("searched", SEARCHED) + _event("error", {"title": "Gone.", "status": 503})
     api.routes["POST /v1/query"] = (200, SSE, [broken])
-    receiving = Receiving(Client(api.url, "s"), Asked("hotel?"))
+    receiving = Receiving(Client(api.url, session="s"), Asked("hotel?"))
     for _ in range(2):
         seen: list[Event | None] = []
         with pytest.raises(Problem, match=r"Gone\."):

@@ -6,10 +6,10 @@ from html.parser import HTMLParser
 
 import pytest
 
+from rag.client import Problem
+from rag.client.records import Asked, Citation, Document, Failure, Hit, Passage, Searched, Sentence
 from ui import render
-from ui.client import Problem
 from ui.passage import passage
-from ui.records import Asked, Citation, Document, Failure, Hit, Passage, Searched, Sentence
 from ui.session import Turn
 
 HOSTILE = (

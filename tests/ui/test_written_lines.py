@@ -4,8 +4,8 @@ from html.parser import HTMLParser
 
 import pytest
 
+from rag.client.records import Citation, Final, Searched, Sentence, Step, Support
 from ui import render, written
-from ui.records import Citation, Final, Searched, Sentence, Step, Support
 
 HOSTILE = (
     "<img src=x onerror=alert(1)>",

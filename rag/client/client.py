@@ -1,20 +1,20 @@
-"""The API over HTTP, called as the visitor.
+"""The API over HTTP, called with a key or as the visitor of a page.
 
 The page has no rights of its own: each call carries the session cookie that the visitor's browser
-sent, and the API decides. A client belongs to one visit and is never shared, because it would
-carry cookies from one visitor to the next.
+sent, and the API decides. A client belongs to one caller and is never shared, because it would
+carry a credential from one to the next.
 """
 
 import re
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import httpx
 import msgspec
 
-from ui.records import (
+from rag.client.records import (
     Asked,
     Document,
     DocumentPage,
@@ -89,20 +89,28 @@ class Line:
 
 
 class Client:
-    """The API for one visitor.
+    """The API for one caller, who shows a key, or a browser's session.
 
     Every method raises `Problem` where the API cannot be reached, refuses or answers unusably.
     """
 
-    def __init__(self, url: str, session: str) -> None:
-        if not _COOKIE_VALUE.fullmatch(session):
-            raise Problem("This session is not valid.", status=401)
+    def __init__(self, url: str, *, key: str = "", session: str = "") -> None:
         self._http = httpx.Client(
             base_url=url,
-            headers={"Cookie": f"{SESSION_COOKIE}={session}"},
+            headers=_credential(key, session),
             timeout=_TIMEOUT,
             trust_env=False,  # a proxy named in the environment must not see documents
         )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
 
     def ask(self, asked: Asked, line: Line | None = None) -> Iterator[Event]:
         """The answer as it arrives; the last event is a `Final`. `line` can end it before."""
@@ -171,6 +179,14 @@ class Client:
             if not response.is_success:
                 raise _problem(response.status_code, response.content)
             return response.content
+
+
+def _credential(key: str, session: str) -> dict[str, str]:
+    if key and _COOKIE_VALUE.fullmatch(key):
+        return {"Authorization": f"Bearer {key}"}
+    if not key and _COOKIE_VALUE.fullmatch(session):
+        return {"Cookie": f"{SESSION_COOKIE}={session}"}
+    raise Problem("This credential is not valid.", status=401)
 
 
 def _events(lines: Iterator[str]) -> Iterator[Event]:

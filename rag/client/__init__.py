@@ -1,0 +1,15 @@
+"""Citadel's API from Python: typed records, answers as they arrive, failures in words.
+
+    from rag.client import Asked, Client
+
+    with Client("https://citadel.example", key="ck_…") as citadel:
+        for event in citadel.ask(Asked("How long is parental leave?")):
+            ...
+
+It knows HTTP and nothing of the server's code, and is what the web page itself uses.
+"""
+
+from rag.client.client import SESSION_COOKIE, Client, Line, Problem
+from rag.client.records import Asked, Event, Final
+
+__all__ = ["SESSION_COOKIE", "Asked", "Client", "Event", "Final", "Line", "Problem"]
