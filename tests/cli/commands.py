@@ -1,14 +1,16 @@
-"""Runs `citadel` as a process of its own, as a person or a script would."""
+"""Runs `citadel` in a process of its own, as a person or a script would."""
 
 import json
 import os
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from forking import Forker
+
 REPOSITORY = Path(__file__).parents[2]
+FORKER = Forker()
 COMMAND = (sys.executable, "-c", "from rag.cli import main; main()")
 
 
@@ -39,17 +41,19 @@ class Citadel:
     data_dir: Path
 
     def __call__(self, *arguments: str | Path, **settings: str) -> Ended:
-        done = subprocess.run(
-            [*COMMAND, *map(str, arguments)],
-            capture_output=True,
-            text=True,
-            cwd=self.data_dir.parent,
-            env=environment(CITADEL_DATA_DIR=str(self.data_dir), **settings),
-            timeout=100,
-            check=False,
-        )
-        assert "Traceback" not in done.stderr
-        return Ended(done.returncode, done.stdout, done.stderr)
+        home = self.data_dir.parent
+        out, err = home / ".stdout", home / ".stderr"
+        order = {
+            "arguments": [*map(str, arguments)],
+            "environment": environment(CITADEL_DATA_DIR=str(self.data_dir), **settings),
+            "folder": str(home),
+            "out": str(out),
+            "err": str(err),
+        }
+        code = FORKER.run(order, timeout_s=100)
+        ended = Ended(code, out.read_text(), err.read_text())
+        assert "Traceback" not in ended.err
+        return ended
 
 
 def over_new_store(home: Path, model_home: Path) -> Citadel:

@@ -1,9 +1,17 @@
 """A company's folder, and the command over an empty store or one that holds the folder."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from commands import Citadel, over_new_store, write_docs
+from commands import FORKER, Citadel, over_new_store, write_docs
+
+
+@pytest.fixture(scope="session", autouse=True)
+def forker() -> Iterator[None]:
+    """Ends the process that the commands are forks of."""
+    yield
+    FORKER.end()
 
 
 @pytest.fixture
