@@ -17,7 +17,8 @@
     │   ├── EngineOverloaded     it turns requests away
     │   ├── EngineInterrupted    it broke off, or said what nobody can read
     │   └── ContextOverflow      the prompt is longer than its window
-    ├── EngineBusy           more questions wait for the engine than there are places
+    ├── TooManyRequests      the caller asks for more than its share
+    │   └── EngineBusy           more questions wait for the engine than there are places
     └── IngestError
         └── ParseError       one file could not be read; recorded with the file, never stops a run
 
@@ -135,8 +136,8 @@ class ContextOverflow(EngineError):  # noqa: N818  the field's term
     retryable = False
 
 
-class EngineBusy(CitadelError):  # noqa: N818  as its siblings
-    """More questions wait for the engine than there are places."""
+class TooManyRequests(CitadelError):  # noqa: N818  the HTTP term
+    """The caller asks for more than its share."""
 
     status = 429
     retryable = True
@@ -144,6 +145,10 @@ class EngineBusy(CitadelError):  # noqa: N818  as its siblings
     def __init__(self, message: str, *, hint: str = "", retry_after_s: int = 1) -> None:
         super().__init__(message, hint=hint)
         self.retry_after_s = retry_after_s
+
+
+class EngineBusy(TooManyRequests):
+    """More questions wait for the engine than there are places."""
 
 
 class IngestError(CitadelError):

@@ -124,6 +124,15 @@ class Settings(BaseSettings):
         60_000, gt=0, description="Most tokens that a research reads in all its rounds."
     )
     research_timeout_s: float = Field(120.0, gt=0, description="Longest time of a research.")
+    caller_requests_per_minute: int = Field(
+        1200, ge=1, description="Most requests of one caller in a minute."
+    )
+    caller_answers_at_once: int = Field(
+        16, ge=1, description="Most answers that are made for one caller at a time."
+    )
+    caller_tokens_per_hour: int = Field(
+        5_000_000, ge=1, description="Most tokens that an engine reads and writes for one caller."
+    )
     ingest_workers: int | None = Field(
         None, ge=1, description="Parser processes; one per core, at most three, when unset."
     )

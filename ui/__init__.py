@@ -2,9 +2,9 @@
 
 In: what a visitor types and clicks. Out: HTML in which every text that comes from a document is
 escaped. What this room does not know: how anything is stored, searched or answered, and who may
-read what. It talks to the API over HTTP as the visitor (`rag.client`, with the visitor's own session
-cookie), so that every decision about access is the API's; nothing else of the product is imported
-here.
+read what. It talks to the API over HTTP as the visitor (`rag.client`, with the visitor's own
+session cookie), so that every decision about access is the API's; nothing else of the product is
+imported here.
 
     start.py      Streamlit without its calls to the internet
     app.py        entry point: settles who is there, then shows one of the two views

@@ -15,6 +15,7 @@ from rag.api.auth import Gate
 from rag.api.backing import Backing
 from rag.api.border import Border
 from rag.api.problems import on_error
+from rag.api.quotas import Quotas, Shares
 from rag.api.renderer import Renderer
 from rag.appliance import Appliance
 from rag.errors import CitadelError
@@ -35,11 +36,12 @@ def create_app(
     port: int,
     ui_port: int,
     public_url: str | None = None,
+    shares: Shares,
 ) -> FastAPI:
     """The API over the appliance that `load` opens, which happens while it already listens.
 
     `host`, `port` and `ui_port` are what API and page are bound to; `public_url` is what browsers
-    call them by where a proxy stands before them.
+    call them by where a proxy stands before them. `shares` is what one caller may have of it.
     """
     gate = Gate(token, port=port, ui_port=ui_port, public_url=public_url)
     app = FastAPI(
@@ -55,7 +57,8 @@ def create_app(
     app.state.gate, app.state.backing, app.state.renderer = gate, Backing(load), Renderer()
     app.state.host, app.state.port, app.state.ui_port = host, port, ui_port
     app.state.public_url = public_url
-    app.add_middleware(Border, gate=gate)
+    app.state.quotas = Quotas(shares)
+    app.add_middleware(Border, gate=gate, quotas=app.state.quotas)
     for error in (CitadelError, HTTPException, RequestValidationError):
         app.add_exception_handler(error, on_error)
     for room in (ask, documents, about, metrics, login, docs):

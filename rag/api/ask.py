@@ -1,15 +1,13 @@
 """Routes that search and answer."""
 
-from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Annotated, cast
+from typing import Annotated
 
 from anyio import to_thread
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import JSONResponse, Response
 
 from rag.answer.conversation import Turn
-from rag.answer.events import Event
 from rag.answer.options import Options
 from rag.answer.pipeline import collect
 from rag.api import models, requests
@@ -66,7 +64,7 @@ async def query(
         research=body.research,
     )
     answer = appliance.answer(body.question, access, request_id=request_id, options=options)
-    events = cast(AsyncGenerator[Event, None], answer)  # it can be closed before its end
+    events = request.app.state.quotas.counted(caller, answer)
     if body.stream:
         first = await while_connected(request.receive, anext(events))
         return EventStream(first, events, request_id=request_id)

@@ -1,12 +1,13 @@
 """What every request passes on its way in and every response on its way out.
 
-In: a request id, a limit on the body, authentication. Out: the headers that every response has,
-and a problem in place of whatever failed without one.
+In: a request id, a limit on the body, authentication, the caller's share. Out: the headers that
+every response has, and a problem in place of whatever failed without one.
 """
 
 import logging
 import re
 import secrets
+from contextlib import AbstractContextManager, nullcontext
 
 from anyio import to_thread
 from starlette.datastructures import Headers, MutableHeaders
@@ -14,12 +15,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from rag.api.auth import OPEN_PATHS, Gate, access_of
+from rag.api.auth import OPEN_PATHS, Caller, Gate, access_of
 from rag.api.problems import problem_response
+from rag.api.quotas import Quotas
 from rag.errors import CitadelError
 
 logger = logging.getLogger(__name__)
 
+ANSWERING = frozenset({"/v1/query"})
 MAX_BODY_BYTES = 1024**2
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 ALWAYS = {
@@ -33,9 +36,10 @@ ALWAYS = {
 class Border:
     """ASGI middleware; the outermost one, so that nothing goes round it."""
 
-    def __init__(self, app: ASGIApp, gate: Gate) -> None:
+    def __init__(self, app: ASGIApp, gate: Gate, quotas: Quotas) -> None:
         self._app = app
         self._gate = gate
+        self._quotas = quotas
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request; lifespan events pass."""
@@ -47,12 +51,11 @@ class Border:
         out = _Out(send, request_id, scope["path"])
         try:
             limited = _limited(Headers(scope=scope), receive)
-            if scope["path"] not in OPEN_PATHS:
-                caller = scope["state"]["caller"] = await self._gate.authenticate(scope)
-                if caller.owner != "operator":  # whose account may have been disabled since
-                    store = scope["app"].state.backing.appliance().store
-                    await to_thread.run_sync(access_of, caller, store, None)
-            await self._app(scope, limited, out)
+            if scope["path"] in OPEN_PATHS:
+                await self._app(scope, limited, out)
+                return
+            with self._held(scope["path"], await self._recognised(scope)):
+                await self._app(scope, limited, out)
         except (CitadelError, HTTPException) as error:
             await _refuse(error, scope, receive, out)
         except ClientDisconnect:
@@ -60,6 +63,19 @@ class Border:
         except Exception as error:  # the border: a caller gets a problem, the log all
             logger.exception("request %s failed: %s", request_id, scope["path"])
             await _refuse(error, scope, receive, out)
+
+    async def _recognised(self, scope: Scope) -> Caller:
+        caller: Caller = await self._gate.authenticate(scope)
+        scope["state"]["caller"] = caller
+        self._quotas.admit(caller)
+        if caller.owner != "operator":  # whose account may have been disabled since
+            store = scope["app"].state.backing.appliance().store
+            await to_thread.run_sync(access_of, caller, store, None)
+        return caller
+
+    def _held(self, path: str, caller: Caller) -> AbstractContextManager[None]:
+        """One of the caller's places for answers, where the request is for one."""
+        return self._quotas.answering(caller) if path in ANSWERING else nullcontext()
 
 
 class _Out:

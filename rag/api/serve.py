@@ -16,6 +16,7 @@ from rag.api.app import create_app
 from rag.api.backing import Backing
 from rag.api.login import base_url
 from rag.api.page import Page
+from rag.api.quotas import Shares
 from rag.api.tokens import api_token
 from rag.appliance import Appliance
 from rag.errors import ConfigError
@@ -49,6 +50,7 @@ def serve(settings: Settings, *, with_page: bool = True) -> int:
             port=port,
             ui_port=ui_port,
             public_url=settings.public_url,
+            shares=Shares.of(settings),
         )
         api = base_url(settings.host, port)
         environment = {"CITADEL_API_URL": api}

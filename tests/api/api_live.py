@@ -12,6 +12,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from rag.api.app import create_app
+from rag.api.quotas import Shares
 from rag.api.serve import bound_socket, server_config
 from rag.api.tokens import Owner
 from rag.appliance import Appliance
@@ -19,6 +20,7 @@ from rag.appliance import Appliance
 TOKEN = "a-token-for-the-tests-only"
 START_TIMEOUT_S = 30
 UI_PORT = 8501
+PLENTY = Shares(10**6, 10**9, 10**3)  # so that no test is slowed by another
 
 
 @dataclass(frozen=True)
@@ -43,11 +45,12 @@ class Live:
 
 
 @contextmanager
-def running(load: Callable[[], Appliance], ids: dict[str, int]) -> Iterator[Live]:
+def running(
+    load: Callable[[], Appliance], ids: dict[str, int], shares: Shares = PLENTY
+) -> Iterator[Live]:
     """The API in a thread of this process."""
-    with serving(
-        lambda port: create_app(load, token=TOKEN, host="127.0.0.1", port=port, ui_port=UI_PORT)
-    ) as (app, port):
+    where = {"token": TOKEN, "host": "127.0.0.1", "ui_port": UI_PORT, "shares": shares}
+    with serving(lambda port: create_app(load, port=port, **where)) as (app, port):
         yield Live(app, port, ids)
 
 
