@@ -43,8 +43,7 @@ def search(appliance: Loaded, caller: Searcher, body: requests.SearchRequest) ->
 @router.post(
     "/v1/query",
     response_model=models.Answer,
-    responses=documented(400, 404, 413, 429)
-    | {200: {"content": {"text/event-stream": {"schema": {"type": "string"}, "example": EVENTS}}}},
+    responses=documented(400, 404, 413, 429) | {200: {"content": {"text/event-stream": EVENTS}}},
 )
 async def query(
     request: Request, appliance: Loaded, caller: Asker, body: requests.QueryRequest

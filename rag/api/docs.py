@@ -30,17 +30,27 @@ MEANINGS = {
     403: "Not allowed to this caller.",
     404: "There is no such thing, or none that you may see.",
     413: "The request body is too large.",
-    429: "Too many questions wait for the engine; see Retry-After.",
+    429: "More than your share, or too many questions wait for the engine; see Retry-After.",
     422: "The request is not valid.",
     500: "Something failed inside the server.",
     503: "Still loading, or a part is not available; see Retry-After.",
 }
-ALWAYS = (401, 422, 500, 503)
+WITH_A_BODY = (400, 413)
+ALWAYS = (401, 403, 422, 429, 500, 503)
 PNG: dict[int | str, dict[str, Any]] = {
     200: {"description": "The page.", "content": {"image/png": {}}},
     304: {"description": "Your copy is still right."},
 }
-EVENTS = "event: searched\ndata: {…}\n\nevent: sentence\ndata: {…}\n\nevent: final\ndata: {…}\n\n"
+EVENTS: dict[str, Any] = {
+    "schema": {
+        "title": "Event",
+        "description": "Each server-sent event; `data` is JSON on one line.",
+        "type": "object",
+        "properties": {"event": {"type": "string"}, "data": {"type": "string"}},
+        "required": ["event", "data"],
+    },
+    "example": "event: searched\ndata: {…}\n\nevent: final\ndata: {…}\n\n",
+}
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -65,6 +75,10 @@ def openapi(app: FastAPI) -> dict[str, Any]:
         "token": {"type": "http", "scheme": "bearer"},
         "session": {"type": "apiKey", "in": "cookie", "name": "citadel_session"},
     }
+    for operation in (each for path in document["paths"].values() for each in path.values()):
+        if "requestBody" in operation:  # which may be no text at all, or too much of it
+            for status in WITH_A_BODY:
+                operation["responses"].setdefault(str(status), _problem(status))
     document["security"] = [{"token": []}, {"session": []}]
     return document
 

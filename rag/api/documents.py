@@ -34,7 +34,7 @@ Id = Annotated[int, InPath(ge=1, le=requests.MAX_ID)]
 Offset = Annotated[int, Query(ge=0, le=requests.MAX_OFFSET)]
 
 
-@router.get("/v1/documents", response_model=models.DocumentList, responses=documented())
+@router.get("/v1/documents", response_model=models.DocumentList, responses=documented(404))
 def list_documents(
     appliance: Loaded,
     caller: Reader,
@@ -183,8 +183,7 @@ def get_page_image(
 @router.get(
     "/v1/documents/{document_id}/original",
     response_class=FileResponse,
-    responses=documented(404)
-    | {200: {"description": "The file.", "content": {"application/octet-stream": {}}}},
+    responses=documented(404) | {200: {"description": "The file.", "content": {"*/*": {}}}},
 )
 def get_original(appliance: Loaded, caller: Reader, document_id: Id) -> FileResponse:
     """The file as it was when it was ingested, for saving: a browser will not show it."""

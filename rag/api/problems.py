@@ -19,6 +19,7 @@ from rag.errors import CitadelError
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 1
 HINTS = {
+    400: "Send JSON, encoded as UTF-8.",
     404: "GET /docs lists every address there is.",
     405: "The Allow header names the methods that this address takes.",
     413: "Send less: a request body may have up to 1 MiB.",
@@ -93,5 +94,7 @@ def _invalid(entry: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _sentence(error: HTTPException) -> str:
+    if error.status_code == 400:
+        return "the body cannot be read"
     sentences = {404: "there is nothing at this address", 405: "this address takes other methods"}
     return sentences.get(error.status_code, error.detail)
