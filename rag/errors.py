@@ -6,6 +6,9 @@
     ├── Unauthorized         no valid token
     ├── Forbidden            a valid token, but not for this
     ├── NotFound             no such thing, or none that this caller may see
+    ├── Conflict             the same is being done at this moment
+    ├── PreconditionFailed   it has been changed since the caller has read it
+    ├── KeyReused            an idempotency key stands for another request already
     ├── NotReady             the server is still loading
     ├── RenderError          a page cannot be drawn
     ├── StoreError           the database cannot be used
@@ -69,6 +72,24 @@ class NotFound(CitadelError):  # noqa: N818  the HTTP term
     """There is no such thing, or none that this caller may see: the two look the same."""
 
     status = 404
+
+
+class Conflict(CitadelError):  # noqa: N818  the HTTP term
+    """The same is being done at this moment, or what is there stands against it."""
+
+    status = 409
+
+
+class PreconditionFailed(CitadelError):  # noqa: N818  the HTTP term
+    """What is to be changed has been changed since the caller has read it."""
+
+    status = 412
+
+
+class KeyReused(CitadelError):  # noqa: N818  as its siblings
+    """An idempotency key came with another request than the one it stands for."""
+
+    status = 422
 
 
 class NotReady(CitadelError):  # noqa: N818  as in /readyz

@@ -133,6 +133,9 @@ class Settings(BaseSettings):
     caller_tokens_per_hour: int = Field(
         5_000_000, ge=1, description="Most tokens that an engine reads and writes for one caller."
     )
+    conversations_readable_by_admins: bool = Field(
+        False, description="Let admins read the conversations of others, as far as their grants go."
+    )
     ingest_workers: int | None = Field(
         None, ge=1, description="Parser processes; one per core, at most three, when unset."
     )

@@ -126,6 +126,8 @@ def final_json(final: Final) -> Json:
         "usage": _usage_json(final.usage),
         "timings_ms": timings_json(final.timings_ms),
         "request_id": final.request_id,
+        "conversation_id": final.conversation_id,
+        "turn_id": final.turn_id,
     }
 
 

@@ -115,6 +115,8 @@ class Final:
     prompt_version: str = ""  # of the engine's system prompt
     steps: tuple[Step, ...] = ()  # of a research
     depth: Depth | None = None  # how much the engine read; None for quotes
+    conversation_id: int | None = None  # that it was kept in, and as which turn; None: not kept
+    turn_id: int | None = None
 
 
 Event = Searched | Step | Notice | Sentence | Final

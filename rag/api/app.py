@@ -9,11 +9,12 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from rag.api import about, ask, docs, documents, login, metrics
+from rag.api import about, ask, conversations, docs, documents, feedback, login, metrics
 from rag.api.about import DISTRIBUTION
 from rag.api.auth import Gate
 from rag.api.backing import Backing
 from rag.api.border import Border
+from rag.api.idempotency import Idempotency
 from rag.api.problems import on_error
 from rag.api.quotas import Quotas, Shares
 from rag.api.renderer import Renderer
@@ -58,10 +59,12 @@ def create_app(
     app.state.host, app.state.port, app.state.ui_port = host, port, ui_port
     app.state.public_url = public_url
     app.state.quotas = Quotas(shares)
+    app.add_middleware(Idempotency)
+    # The last one is the outermost.
     app.add_middleware(Border, gate=gate, quotas=app.state.quotas)
     for error in (CitadelError, HTTPException, RequestValidationError):
         app.add_exception_handler(error, on_error)
-    for room in (ask, documents, about, metrics, login, docs):
+    for room in (ask, conversations, feedback, documents, about, metrics, login, docs):
         app.include_router(room.router)
     _document(app)
     return app

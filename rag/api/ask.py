@@ -7,7 +7,6 @@ from anyio import to_thread
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import JSONResponse, Response
 
-from rag.answer.conversation import Turn
 from rag.answer.options import Options
 from rag.answer.pipeline import collect
 from rag.api import models, requests
@@ -16,6 +15,7 @@ from rag.api.backing import appliance_of
 from rag.api.callers import Asker, Searcher
 from rag.api.docs import EVENTS, documented
 from rag.api.streams import EventStream, while_connected
+from rag.api.turns import keeping, said_before
 from rag.appliance import Appliance
 from rag.wire import final_json, hit_json, timings_json
 
@@ -53,17 +53,23 @@ async def query(
     With `"stream": true` it arrives as server-sent events: any number of `step` (of a research),
     `searched`, any number of `notice` and `sentence`, then `final` with the whole answer, or
     `error` with a problem. A caller that leaves ends it.
+
+    With `conversation_id` it continues a conversation of yours and becomes its next turn, which
+    `turn_id` names; an answer whose caller has left before its end is not kept.
     """
     access = await to_thread.run_sync(access_of, caller, appliance.store, body.collection)
+    talk, history = await to_thread.run_sync(said_before, caller, appliance.store, body)
     request_id = request.state.request_id
     options = Options(
         depth=body.depth,
-        history=[Turn(turn.question, turn.answer) for turn in body.history],
+        history=history,
         rewrite=body.rewrite,
         research=body.research,
     )
     answer = appliance.answer(body.question, access, request_id=request_id, options=options)
     events = request.app.state.quotas.counted(caller, answer)
+    if talk is not None:
+        events = keeping(events, talk)
     if body.stream:
         first = await while_connected(request.receive, anext(events))
         return EventStream(first, events, request_id=request_id)

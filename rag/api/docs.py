@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, HTMLResponse
 
 from rag.api import examples
+from rag.api.idempotency import REPEATABLE
 from rag.api.problems import MEDIA_TYPE
 
 router = APIRouter(include_in_schema=False)
@@ -29,6 +30,8 @@ MEANINGS = {
     401: "No valid credential.",
     403: "Not allowed to this caller.",
     404: "There is no such thing, or none that you may see.",
+    409: "The same request is being done at this moment.",
+    412: "It has been changed since you have read it.",
     413: "The request body is too large.",
     429: "More than your share, or too many questions wait for the engine; see Retry-After.",
     422: "The request is not valid.",
@@ -51,6 +54,14 @@ EVENTS: dict[str, Any] = {
     },
     "example": "event: searched\ndata: {…}\n\nevent: final\ndata: {…}\n\n",
 }
+KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "Sent again with the same key, within a day, the same request is not done again"
+    " but answered as before, with `Idempotency-Replayed: true`.",
+    "schema": {"type": "string", "pattern": "^[!-~]{1,200}$"},
+}
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
@@ -67,6 +78,8 @@ def openapi(app: FastAPI) -> dict[str, Any]:
         description=app.description,
         routes=app.routes,
     )
+    for method, path in REPEATABLE:
+        document["paths"][path][method.lower()].setdefault("parameters", []).append(KEY)
     components = document["components"]
     components["schemas"] |= _problem_schemas()
     for unused in ("HTTPValidationError", "ValidationError"):

@@ -76,6 +76,8 @@ ANSWER: Example = {
     "usage": None,
     "timings_ms": {"embed": 6.1, "search": 3.3, "total": 14.0},
     "request_id": _ID,
+    "conversation_id": None,
+    "turn_id": None,
 }
 DOCUMENT: Example = {
     "id": 7,

@@ -172,6 +172,8 @@ class Answer(_Response):
     usage: Usage | None
     timings_ms: dict[str, float]
     request_id: str
+    conversation_id: int | None = Field(description="That it was kept in; null where in none.")
+    turn_id: int | None
 
 
 class DocumentRef(_Response):

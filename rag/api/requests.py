@@ -25,7 +25,7 @@ def _asked(text: str) -> str:
     return text
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Text that every database and tokenizer takes: no NUL, no half of a surrogate pair."""
     if "\0" in text:
         raise ValueError("must not contain NUL characters")
@@ -39,10 +39,10 @@ def _listed(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-Asked = Annotated[str, AfterValidator(_plain), AfterValidator(_asked)]
-Said = Annotated[str, Field(max_length=MAX_ANSWER_CHARS), AfterValidator(_plain)]
+Asked = Annotated[str, AfterValidator(plain), AfterValidator(_asked)]
+Said = Annotated[str, Field(max_length=MAX_ANSWER_CHARS), AfterValidator(plain)]
 Depth = Literal["quick", "standard", "exhaustive"]
-Plain = Annotated[str, Field(max_length=500), AfterValidator(_plain)]
+Plain = Annotated[str, Field(max_length=500), AfterValidator(plain)]
 Collections = Annotated[list[Plain], Field(min_length=1, max_length=100), BeforeValidator(_listed)]
 NARROW = "One collection or several; narrows what is searched and can never widen it."
 
@@ -79,6 +79,13 @@ class QueryRequest(_Request):
     )
     history: list[Turn] = Field(
         [], max_length=MAX_TURNS, description="The conversation so far, oldest first."
+    )
+    conversation_id: int | None = Field(
+        None,
+        ge=1,
+        le=MAX_ID,
+        description="A conversation of yours that this continues and is kept in; then the server"
+        " knows the history.",
     )
     rewrite: bool | None = Field(
         None, description="Search for a follow-up as it stands alone, by the conversation."

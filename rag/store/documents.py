@@ -1,7 +1,7 @@
 """Collections, documents, pages and chunks as a caller may read them."""
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,6 +94,17 @@ def count(connection: Connection, access: Access) -> int:
     )
     n_total, n_beyond = (connection.execute(query).scalar_one() for query in (total, beyond))
     return int(n_total - n_beyond)
+
+
+def readable_ids(connection: Connection, access: Access, ids: Iterable[int]) -> set[int]:
+    """Those of these documents that are there and may be read."""
+    found: set[int] = set()
+    wanted = sorted({i for i in ids if 0 < i <= MAX_ID})
+    for start in range(0, len(wanted), IN_LIMIT):
+        batch = tables.documents.c.id.in_(wanted[start : start + IN_LIMIT])
+        query = select(tables.documents.c.id).select_from(_PLACED).where(batch, readable(access))
+        found |= set(connection.scalars(query))
+    return found
 
 
 def document(connection: Connection, access: Access, document_id: int) -> Document:

@@ -25,8 +25,11 @@ from rag.store import (
 )
 from rag.store import withheld as withheld_records
 from rag.store.access import Grant, Limit, Right
+from rag.store.conversations import Conversations
 from rag.store.database import Database
 from rag.store.documents import CollectionInfo
+from rag.store.feedback import Feedbacks
+from rag.store.idempotency import Idempotency
 from rag.store.integrity import Stats
 from rag.store.originals import Originals
 from rag.store.people import Group, Kind, Person
@@ -68,6 +71,9 @@ class Store:
         self._database = database
         self.data_dir = data_dir
         self.originals = Originals(data_dir / "originals")
+        self.conversations = Conversations(database)
+        self.feedback = Feedbacks(database)
+        self.idempotency = Idempotency(database)
 
     @classmethod
     def open(cls, url: str, *, data_dir: Path) -> Self:

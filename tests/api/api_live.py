@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import api_samples
 import httpx
 import uvicorn
 from fastapi import FastAPI
@@ -16,8 +17,10 @@ from rag.api.quotas import Shares
 from rag.api.serve import bound_socket, server_config
 from rag.api.tokens import Owner
 from rag.appliance import Appliance
+from rag.store import Store
 
 TOKEN = "a-token-for-the-tests-only"
+REQUEST_ID = "request-of-a-kept-turn"
 START_TIMEOUT_S = 30
 UI_PORT = 8501
 PLENTY = Shares(10**6, 10**9, 10**3)  # so that no test is slowed by another
@@ -42,6 +45,23 @@ class Live:
     def session(self, owner: Owner = "operator") -> str:
         """A new browser session, made by the server itself."""
         return str(self.app.state.gate.sessions.issue(owner))
+
+    @property
+    def store(self) -> Store:
+        """The server's own."""
+        return self.app.state.backing.appliance().store  # type: ignore[no-any-return]
+
+    def filled(self, path: str, owner: int | None = None) -> str:
+        """A path with the ids of what there is to be called, made where a call may use it up.
+
+        A conversation is new, its owner's (else the operator's), and has one answered turn.
+        """
+        if "{conversation}" not in path and "feedback" not in path:
+            return path.format(**self.ids)
+        talks, owner = self.store.conversations, owner or self.store.operator_number()
+        conversation = talks.create(owner)
+        talks.append(owner, conversation.id, api_samples.kept_answer(self.ids["pdf"], REQUEST_ID))
+        return path.format(**self.ids, conversation=conversation.id)
 
 
 @contextmanager

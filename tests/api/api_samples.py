@@ -2,12 +2,14 @@
 
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw
 from reportlab.pdfbase.pdfmetrics import stringWidth
 from reportlab.pdfgen.canvas import Canvas
 
+from rag.api import examples
 from rag.search.embed import Embedder
 from rag.store import Store
 from rag.types import Chunk, NewDocument, Page, SourceFile
@@ -55,6 +57,17 @@ def fill(store: Store, embedder: Embedder) -> dict[str, int]:
     )
     store.record_failure("hr", failed)
     return ids
+
+
+def kept_answer(pdf: int, request_id: str) -> dict[str, Any]:
+    """What the handbook answers, as `rag.wire` writes it."""
+    citation = examples.CITATION | {
+        "document_id": pdf,
+        "cited_text": LEAVE,
+        "answer_end": len(LEAVE),
+    }
+    changes = {"answer": LEAVE, "citations": [citation], "request_id": request_id}
+    return examples.ANSWER | changes
 
 
 def leave_pdf() -> tuple[bytes, str, list[Page]]:

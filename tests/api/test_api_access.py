@@ -8,13 +8,16 @@ from typing import Any, NamedTuple
 
 import httpx
 import pytest
-from api_live import TOKEN, UI_PORT, Live
+from api_live import REQUEST_ID, TOKEN, UI_PORT, Live
 from fastapi.routing import APIRoute
 from starlette.routing import Route
 
 
 class Call(NamedTuple):
-    """A request that succeeds for who is let in. `{pdf}` stands for a document's id."""
+    """A request that succeeds for who is let in.
+
+    `{pdf}` stands for a document's id, `{conversation}` for a new conversation's.
+    """
 
     path: str
     body: dict[str, Any] | None = None
@@ -24,6 +27,22 @@ class Call(NamedTuple):
 ROUTES = {
     ("POST", "/v1/search"): Call("/v1/search", {"query": "leave"}),
     ("POST", "/v1/query"): Call("/v1/query", {"question": "How long is the leave?"}),
+    ("POST", "/v1/conversations"): Call("/v1/conversations", {"title": "Leave"}, 201),
+    ("GET", "/v1/conversations"): Call("/v1/conversations"),
+    ("GET", "/v1/conversations/{conversation_id}"): Call("/v1/conversations/{conversation}"),
+    ("PATCH", "/v1/conversations/{conversation_id}"): Call(
+        "/v1/conversations/{conversation}", {"title": "Leave in 2026"}
+    ),
+    ("DELETE", "/v1/conversations/{conversation_id}"): Call(
+        "/v1/conversations/{conversation}", status=204
+    ),
+    ("GET", "/v1/conversations/{conversation_id}/export"): Call(
+        "/v1/conversations/{conversation}/export?format=markdown"
+    ),
+    ("PUT", "/v1/feedback"): Call(
+        "/v1/feedback", {"request_id": REQUEST_ID, "rating": "up", "comment": ""}
+    ),
+    ("GET", "/v1/feedback"): Call("/v1/feedback"),
     ("GET", "/v1/documents"): Call("/v1/documents"),
     ("GET", "/v1/documents/{document_id}"): Call("/v1/documents/{pdf}"),
     ("GET", "/v1/documents/{document_id}/text"): Call("/v1/documents/{pdf}/text"),
@@ -104,7 +123,7 @@ def send(live: Live, method: str, call: Call, headers: dict[str, str]) -> httpx.
     fill = {"port": live.port, "session": live.session()}
     filled = {name: value.format(**fill) for name, value in headers.items()}
     with live.client() as client:
-        path = call.path.format(**live.ids)
+        path = live.filled(call.path)
         return client.request(method, path, json=call.body, headers=filled)
 
 
@@ -181,7 +200,7 @@ for method, path, body in calls:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
 def test_another_user_of_this_machine_is_shut_out(live: Live) -> None:
-    calls = [(route[0], c.path.format(**live.ids), c.body) for route, c in ROUTES.items()]
+    calls = [(route[0], live.filled(c.path), c.body) for route, c in ROUTES.items()]
     result = subprocess.run(
         [sys.executable, "-I", "-S", "-c", OTHER_USER],
         input=json.dumps([live.port, calls]),

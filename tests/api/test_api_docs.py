@@ -9,9 +9,9 @@ import pytest
 from api_live import Live
 from playwright.sync_api import sync_playwright
 
-from rag.api import examples, models, requests
+from rag.api import examples, models, requests, talk_models
 
-METHODS = {"get", "post"}
+METHODS = {"get", "post", "put", "patch", "delete"}
 NO_JSON = {"image/png", "*/*", "application/openmetrics-text"}
 
 
@@ -95,6 +95,12 @@ def test_credentials_are_documented(openapi: dict[str, Any]) -> None:
         (models.Health, examples.HEALTH),
         (models.Readiness, examples.READINESS),
         (models.Problem, examples.PROBLEM),
+        (talk_models.Conversation, talk_models.CONVERSATION),
+        (talk_models.ConversationList, talk_models.CONVERSATIONS),
+        (talk_models.ConversationRead, talk_models.READ),
+        (talk_models.FeedbackRequest, talk_models.FEEDBACK),
+        (talk_models.Feedback, talk_models.GIVEN),
+        (talk_models.FeedbackList, talk_models.FEEDBACKS),
     ],
 )
 def test_examples_are_what_the_models_say(model: Any, example: examples.Example) -> None:
@@ -130,5 +136,5 @@ def test_a_browser_shows_every_operation_and_asks_nobody_else(live: Live) -> Non
         page.locator(".opblock").first.wait_for(timeout=30_000)
         shown = page.locator(".opblock").count()
         browser.close()
-    assert shown == 17
+    assert shown == 25
     assert all(url.startswith((live.url, "data:")) for url in asked)
