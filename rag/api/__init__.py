@@ -7,6 +7,14 @@ of its caller.
     method path                                     answers with
     POST   /v1/search                               {query, hits, timings_ms}
     POST   /v1/query                                the answer; SSE with `"stream": true`
+    POST   /v1/conversations                        a new conversation
+    GET    /v1/conversations                        {conversations, next_cursor}
+    GET    /v1/conversations/{id}                   one with its turns; ETag, If-None-Match
+    PATCH  /v1/conversations/{id}                   renamed; If-Match
+    DELETE /v1/conversations/{id}                   204; If-Match
+    GET    /v1/conversations/{id}/export            a file, `format` json or markdown
+    PUT    /v1/feedback                             what its asker says of an answer
+    GET    /v1/feedback                             {feedback, next_cursor}, for admins
     GET    /v1/documents                            {documents, next_cursor, total}
     GET    /v1/documents/{id}                       one document
     GET    /v1/documents/{id}/text                  {document_id, start, end, n_chars, text}
@@ -33,11 +41,20 @@ A document: {id, collection, title, source_uri, name, media_type, language, size
 n_chunks, n_pages, has_images, metadata, warnings, parent_id, ingested_at}. A page: {number, width,
 height, char_start, char_end}, points.
 
-`POST /v1/query` takes {question, collection?, stream?, depth?, history?, rewrite?, research?} and
+`POST /v1/query` takes {question, collection?, stream?, depth?, rewrite?, research?, and history? or
+conversation_id?} and
 answers {status, question, answer, citations, related, searched, evidence, engine, …}. The stream's
 events are `step` (of a research), `searched`, `notice`, `sentence`, and last `final` (the same
 object as without streaming) or `error` (a problem). Their shapes: `rag.wire`. Where more questions
 wait for the engine than there are places: 429 with Retry-After.
+
+A conversation is its owner's alone: {id, title, created_at, updated_at, n_turns}, and read with
+`turns`, each with `withheld` and `reason` where something of its answer may not be read now. A
+question with `conversation_id` becomes its next turn (`turn_id`) when its answer is finished; a
+caller who leaves before leaves no turn.
+
+`Idempotency-Key` makes a write that is sent twice be done once; see `rag.api.idempotency` for the
+routes that take it. Lists have opaque cursors (`rag.api.cursors`).
 
 Every failure is an RFC 9457 problem (`application/problem+json`): {type, title, status, detail,
 instance, hint, request_id}, and for 422 also `errors` [{where, message}]. While store, indexes and
