@@ -115,6 +115,7 @@ class Final:
     prompt_version: str = ""  # of the engine's system prompt
     steps: tuple[Step, ...] = ()  # of a research
     depth: Depth | None = None  # how much the engine read; None for quotes
+    read: tuple[int, ...] = ()  # documents that were read for it; not for readers
     conversation_id: int | None = None  # that it was kept in, and as which turn; None: not kept
     turn_id: int | None = None
 

@@ -324,6 +324,7 @@ def _final(asked: Asked, found: Found, searched: Searched, began: float) -> Fina
         prompt_version=PROMPT_VERSION if draft.written_by else "",
         steps=tuple(asked.steps),
         depth=asked.depth if draft.written_by else None,
+        read=tuple(sorted({hit.chunk.document_id for hit in found.hits})),
     )
 
 

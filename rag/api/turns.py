@@ -40,7 +40,7 @@ class Talk:
         """
         try:
             turn_id = self.store.conversations.append(
-                self.owner, self.conversation_id, final_json(final)
+                self.owner, self.conversation_id, final_json(final), final.read
             )
         except NotFound:
             return final

@@ -5,7 +5,7 @@ that is not there. What was answered leaves only through `kept_answers.shown`, h
 reader may read at that moment.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -181,15 +181,19 @@ class Conversations:
             connection.execute(delete(_feedback).where(said, _feedback.c.request_id.in_(asked)))
             connection.execute(delete(_conversations).where(_conversations.c.id == found.id))
 
-    def append(self, owner: int, conversation_id: int, answer: Json) -> int:
+    def append(
+        self, owner: int, conversation_id: int, answer: Json, read: Iterable[int] = ()
+    ) -> int:
         """Add a turn: an answer as `rag.wire.final_json` writes it. Returns the turn's number.
+
+        `read` are the documents that were read for it, whether it quotes them or not.
 
         Raises:
             NotFound: there is no such conversation, or it is another's.
         """
         with self._database.write() as connection:
             found = _one(connection, owner, conversation_id)
-            number = _appended(connection, found, answer)
+            number = _appended(connection, found, kept(answer, read))
             _changed(connection, found, found.title or _named(answer["question"]))
         return number
 
@@ -250,7 +254,7 @@ def _appended(connection: Connection, found: Conversation, answer: Json) -> int:
         "request_id": answer["request_id"],
         "created_at": datetime.now(UTC),
         "question": answer["question"],
-        "answer": kept(answer),
+        "answer": answer,
     }
     row = insert(_turns).values(**values).returning(_turns.c.id)
     number: int = connection.execute(row).scalar_one()
@@ -277,7 +281,8 @@ def _as_seen(
             quoted.where(_turns.c.conversation_id == conversation_id)
         )
     ]
-    readable = documents.readable_ids(connection, access, (number for _, number in pairs))
+    known = {number for _, number in pairs}.union(*(row.answer["read"] for row in rows))
+    readable = documents.readable_ids(connection, access, known)
     closed = min((ordinal for ordinal, number in pairs if number not in readable), default=None)
     return [
         _seen(row, access, readable, leans=closed is not None and closed < row.ordinal)

@@ -5,17 +5,20 @@ change, and documents go; so whatever is read again passes through `shown`, whic
 a document that its reader may not read now: no sentence, no quote, no title, no count. What an
 answer says without saying of which document (what a research has opened, how much was searched) is
 not kept at all, because nobody could tell later whether it may be shown.
+
+A sentence that is borne out by what it cites says what that says. One that is not may say what
+anything says that was read for the answer, so `read` is kept beside it.
 """
 
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
 Json = dict[str, Any]
 Span = tuple[int, int]
 
-WHOLE = "This answer quotes documents that you may not read now, or that are gone."
-PARTS = "Parts of this answer quoted documents that you may not read now, or that are gone."
+WHOLE = "This answer rests on documents that you may not read now, or that are gone."
+PARTS = "Parts of this answer rest on documents that you may not read now, or that are gone."
 GAP = "\n\n"  # where something was left out between two sentences
 
 _UNCOUNTED = ("query", "collections")
@@ -29,12 +32,13 @@ class Shown:
     reason: str
 
 
-def kept(answer: Json) -> Json:
-    """What is kept of an answer."""
+def kept(answer: Json, read: Iterable[int]) -> Json:
+    """What is kept of an answer for which these documents were read."""
     left_out = ("conversation_id", "turn_id", "timings_ms", "usage")
     return {name: value for name, value in answer.items() if name not in left_out} | {
         "searched": {name: answer["searched"][name] for name in _UNCOUNTED},
         "steps": [step | {"detail": ""} for step in answer["steps"]],
+        "read": sorted({*read, *documents_of(answer)}),
     }
 
 
@@ -49,65 +53,81 @@ def shown(answer: Json, readable: Set[int], collections: Set[str], *, leans: boo
     `leans` says that something before it in its conversation may not be shown: then what a model
     made of its question, having read that, isn't either.
     """
-    searched = answer["searched"]
-    answer = answer | {
+    searched, read = answer["searched"], set(answer["read"])
+    answer = {name: value for name, value in answer.items() if name != "read"} | {
         "searched": {
             "query": answer["question"] if leans else searched["query"],
             "collections": [name for name in searched["collections"] if name in collections],
         }
     }
-    if documents_of(answer) <= readable:
+    if read <= readable and not leans:
         return Shown(answer, "")
-    sentences = _readable_sentences(answer, readable)
-    answer |= {"related": [hit for hit in answer["related"] if hit["document_id"] in readable]}
-    answer |= {"related": [hit | {"rank": n} for n, hit in enumerate(answer["related"], 1)]}
-    answer |= _rest(answer, sentences) | {"unsupported": [], "evidence": None, "support": None}
-    answer["searched"]["query"] = answer["question"]
-    partly = answer["answer"] or answer["related"]
-    return Shown(answer, PARTS if partly else WHOLE)
+    part = answer | _borne_out(answer, readable) | {"related": _related(answer, readable)}
+    if part == answer:
+        return Shown(answer, "")
+    part["searched"]["query"] = answer["question"]
+    part |= {"evidence": None, "support": None}
+    return Shown(part, PARTS if part["answer"] or part["related"] else WHOLE)
 
 
-def _readable_sentences(answer: Json, readable: Set[int]) -> list[Span]:
-    """The spans that are borne out by what may be read, in order; none where that can't be told.
+def _related(answer: Json, readable: Set[int]) -> list[Json]:
+    """The nearest passages that may be read, ranked anew."""
+    hits = [hit for hit in answer["related"] if hit["document_id"] in readable]
+    return [hit | {"rank": rank} for rank, hit in enumerate(hits, 1)]
 
-    What cites nothing, or is not borne out by what it cites, may have come from anything that was
-    read for the answer.
+
+def _borne_out(answer: Json, readable: Set[int]) -> Json:
+    """Text and citations of the sentences that what may be read bears out.
+
+    What stands before such a sentence and cites nothing, a heading, says no more than it does; it
+    stays where the sentence before it stays too.
     """
-    citations, length = answer["citations"], len(answer["answer"])
-    spans = sorted({(c["answer_start"], c["answer_end"]) for c in citations})
-    edges = [0, *(edge for span in spans for edge in span), length]
+    spans = _spans(answer)
+    good, text, moved = _good(answer, spans, readable), "", {}
+    last, whole = 0, True  # where the span before ended, and whether that is in the text
+    for start, end in spans:
+        if (start, end) in good:
+            before = answer["answer"][last:start] if whole else GAP if text else ""
+            text += before + answer["answer"][start:end]
+            moved[start, end] = len(text) - (end - start)
+        last, whole = end, (start, end) in good
+    if whole and not answer["answer"][last:].strip():
+        text += answer["answer"][last:]
+    return {"answer": text, "unsupported": [], "citations": _moved(answer["citations"], moved)}
+
+
+def _spans(answer: Json) -> list[Span]:
+    """Where the sentences with citations stand, in order; none where they can't be told apart."""
+    spans = sorted({_span(citation) for citation in answer["citations"]})
+    edges = [0, *(edge for span in spans for edge in span), len(answer["answer"])]
     if edges != sorted(edges) or any(start == end for start, end in spans):
         return []
-    closed = {_span(c) for c in citations if c["document_id"] not in readable}
+    return spans
+
+
+def _good(answer: Json, spans: Iterable[Span], readable: Set[int]) -> set[Span]:
+    """The spans all of whose citations may be read, and bear them out."""
+    closed = {_span(c) for c in answer["citations"] if c["document_id"] not in readable}
     doubtful = [(part["start"], part["end"]) for part in answer["unsupported"]]
-    return [
+    return {
         span
         for span in spans
         if span not in closed and not any(_overlap(span, other) for other in doubtful)
-    ]
+    }
 
 
-def _rest(answer: Json, sentences: Iterable[Span]) -> Json:
-    """Answer and citations of these sentences only, counted anew."""
-    text, last, moved = "", 0, {}
-    for start, end in sentences:
-        between = answer["answer"][last:start]
-        glue = between if not between.strip() else GAP
-        text += (glue if text else "") + answer["answer"][start:end]
-        moved[start, end] = (len(text) - (end - start), len(text))
-        last = end
+def _moved(citations: Iterable[Json], starts: Mapping[Span, int]) -> list[Json]:
+    """The citations of the sentences that begin at `starts` now, numbered anew."""
     numbers: dict[int, int] = {}
-    citations = [
-        citation
-        | {
-            "id": numbers.setdefault(citation["id"], len(numbers) + 1),
-            "answer_start": moved[_span(citation)][0],
-            "answer_end": moved[_span(citation)][1],
-        }
-        for citation in answer["citations"]
-        if _span(citation) in moved
-    ]
-    return {"answer": text, "citations": citations}
+    found = []
+    for citation in citations:
+        start, end = _span(citation)
+        if (start, end) in starts:
+            number = numbers.setdefault(citation["id"], len(numbers) + 1)
+            at = starts[start, end]
+            place = {"answer_start": at, "answer_end": at + end - start}
+            found.append(citation | {"id": number} | place)
+    return found
 
 
 def _span(citation: Json) -> Span:

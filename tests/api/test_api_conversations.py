@@ -226,6 +226,7 @@ def test_an_answer_to_a_conversation_that_has_been_deleted_meanwhile_is_given_un
 
     final = asyncio.run(ask())
     assert final.answer
+    assert server.ids["pdf"] in final.read
     assert (final.conversation_id, final.turn_id) == (None, None)
 
 

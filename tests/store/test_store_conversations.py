@@ -175,6 +175,44 @@ def test_beside_something_withheld_only_what_is_borne_out_stays(store: Store, an
     assert seen(store, ann, talk.id) == [(PAY[1], PARTS)]
 
 
+def test_a_heading_stays_with_the_sentences_around_it(store: Store, ann: int) -> None:
+    written = answer(LEAVE, PAY, (2, "It is paid monthly."))
+    last = written["citations"][-1]
+    heading = "Payment\n\n"
+    at = last["answer_start"]
+    written["answer"] = written["answer"][:at] + heading + written["answer"][at:]
+    for edge in ("answer_start", "answer_end"):
+        last[edge] += len(heading)
+    talk = store.conversations.create(ann)
+    store.conversations.append(ann, talk.id, written)
+    store.limit("docs", "/docs/leave", ["user:bob"])
+    assert seen(store, ann, talk.id) == [
+        ("The pay is 900 euros.\n\nPayment\n\nIt is paid monthly.", PARTS)
+    ]
+
+
+@pytest.mark.parametrize("closed", ["read for it", "quoted before it"])
+def test_what_is_not_borne_out_goes_with_anything_that_may_have_been_its_source(
+    store: Store, ann: int, closed: str
+) -> None:
+    """An unsupported sentence of an engine may repeat what it has read and does not cite."""
+    written = answer(PAY, (2, "And 28 days."))
+    last = written["citations"][-1]
+    written["unsupported"] = [{"start": last["answer_start"], "end": last["answer_end"]}]
+    supported, talk = answer(PAY), store.conversations.create(ann)
+    for said in (supported, written):
+        if closed == "read for it":
+            store.conversations.append(ann, talk.id, said, read=[1, 2])
+        else:
+            store.conversations.append(ann, talk.id, answer(LEAVE))
+            store.conversations.append(ann, talk.id, said)
+    assert (written["answer"], "") in seen(store, ann, talk.id)
+    store.limit("docs", "/docs/leave", ["user:bob"])
+    now = seen(store, ann, talk.id)
+    assert (supported["answer"], "") in now
+    assert now[-1] == (PAY[1], PARTS)
+
+
 def test_spans_that_cannot_be_told_apart_withhold_everything(store: Store, ann: int) -> None:
     tangled = answer(LEAVE, PAY)
     tangled["citations"][1]["answer_start"] -= 10
