@@ -12,7 +12,7 @@ from playwright.sync_api import sync_playwright
 from rag.api import examples, models, requests, talk_models
 
 METHODS = {"get", "post", "put", "patch", "delete"}
-NO_JSON = {"image/png", "*/*", "application/openmetrics-text"}
+NO_JSON = {"image/png", "text/markdown", "*/*", "application/openmetrics-text"}
 
 
 @pytest.fixture
