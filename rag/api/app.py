@@ -9,12 +9,13 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from rag.api import about, ask, conversations, docs, documents, feedback, login, metrics
+from rag.api import about, ask, chat, conversations, docs, documents, feedback, login, metrics
 from rag.api.about import DISTRIBUTION
 from rag.api.auth import Gate
 from rag.api.backing import Backing
 from rag.api.border import Border
 from rag.api.idempotency import Idempotency
+from rag.api.mcp_server import McpServer
 from rag.api.problems import on_error
 from rag.api.quotas import Quotas, Shares
 from rag.api.renderer import Renderer
@@ -56,6 +57,7 @@ def create_app(
         redirect_slashes=False,
     )
     app.state.gate, app.state.backing, app.state.renderer = gate, Backing(load), Renderer()
+    app.state.mcp = McpServer()
     app.state.host, app.state.port, app.state.ui_port = host, port, ui_port
     app.state.public_url = public_url
     app.state.quotas = Quotas(shares)
@@ -64,8 +66,9 @@ def create_app(
     app.add_middleware(Border, gate=gate, quotas=app.state.quotas)
     for error in (CitadelError, HTTPException, RequestValidationError):
         app.add_exception_handler(error, on_error)
-    for room in (ask, conversations, feedback, documents, about, metrics, login, docs):
+    for room in (ask, chat, conversations, feedback, documents, about, metrics, login, docs):
         app.include_router(room.router)
+    app.router.routes.append(app.state.mcp.route)
     _document(app)
     return app
 
@@ -84,7 +87,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     backing: Backing = app.state.backing
     loading = asyncio.create_task(backing.load())
     try:
-        yield
+        async with app.state.mcp.running():
+            yield
     finally:
         await loading  # a thread cannot be stopped; it takes seconds at most
         app.state.renderer.close()

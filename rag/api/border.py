@@ -22,7 +22,7 @@ from rag.errors import CitadelError
 
 logger = logging.getLogger(__name__)
 
-ANSWERING = frozenset({"/v1/query"})
+ANSWERING = frozenset({"/v1/query", "/v1/chat/completions"})
 MAX_BODY_BYTES = 1024**2
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 ALWAYS = {

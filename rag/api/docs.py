@@ -62,6 +62,16 @@ KEY = {
     " but answered as before, with `Idempotency-Replayed: true`.",
     "schema": {"type": "string", "pattern": "^[!-~]{1,200}$"},
 }
+CHUNKS: dict[str, Any] = {
+    "schema": {
+        "title": "Chunk",
+        "description": "Each server-sent event; `data` is JSON on one line, `[DONE]` at the end.",
+        "type": "object",
+        "properties": {"data": {"type": "string"}},
+        "required": ["data"],
+    },
+    "example": "data: {…}\n\ndata: {…}\n\ndata: [DONE]\n\n",
+}
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:

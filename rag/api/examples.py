@@ -8,6 +8,7 @@ _QUESTION = "How many days of annual leave do employees get?"
 _SENTENCE = "Every employee receives 28 days of paid annual leave."
 _TITLE = "Employee Handbook"
 _URI = "/srv/documents/handbook.pdf"
+_ADDRESS = "https://citadel.example/v1/documents/7/passage?start=18204&end=18257"
 _ID = "5f1c7a90b2d34e6f8a1b2c3d"
 _PLACE: Example = {
     "title": _TITLE,
@@ -79,6 +80,43 @@ ANSWER: Example = {
     "conversation_id": None,
     "turn_id": None,
 }
+CHAT: Example = {
+    "model": "citadel",
+    "messages": [{"role": "user", "content": _QUESTION}],
+}
+CHAT_COMPLETION: Example = {
+    "id": f"chatcmpl-{_ID}",
+    "object": "chat.completion",
+    "created": 1772442871,
+    "model": "citadel",
+    "choices": [
+        {
+            "index": 0,
+            "message": {
+                "role": "assistant",
+                "content": f"{_SENTENCE} [1]\n\nSources:\n\n- [1] [{_TITLE}, page 12]({_ADDRESS})",
+                "refusal": None,
+                "annotations": [
+                    {
+                        "type": "url_citation",
+                        "url_citation": {
+                            "start_index": 0,
+                            "end_index": 53,
+                            "title": f"{_TITLE}, page 12",
+                            "url": _ADDRESS,
+                        },
+                    }
+                ],
+            },
+            "finish_reason": "stop",
+            "logprobs": None,
+        }
+    ],
+    "usage": {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0},
+    "citadel": ANSWER,
+}
+MODEL: Example = {"id": "citadel", "object": "model", "created": 0, "owned_by": "citadel"}
+MODELS: Example = {"object": "list", "data": [MODEL]}
 DOCUMENT: Example = {
     "id": 7,
     "collection": "hr",

@@ -41,12 +41,11 @@ async def make_login_link(
             hint="Use the API token, or run `citadel serve` again.",
         )
     gate: Gate = request.app.state.gate
-    base = request.app.state.public_url or base_url(_host_of(request), request.app.state.port)
     owner: Owner = "operator"
     if body is not None and body.user is not None:
         appliance = await appliance_of(request)
         owner = await to_thread.run_sync(appliance.store.user_number, body.user)
-    link = f"{base}/login?token={gate.links.issue(owner)}"
+    link = f"{api_url(request)}/login?token={gate.links.issue(owner)}"
     return JSONResponse({"url": link, "expires_in_s": LINK_TTL_S}, status_code=200)
 
 
@@ -71,6 +70,12 @@ async def log_in(
             hint="Start `citadel serve` again for a new one: each works once, within an hour.",
         )
     return response  # who opens a used link again, but is still signed in, just gets the page
+
+
+def api_url(request: Request) -> str:
+    """The address of the API, as the caller reaches it."""
+    public: str | None = request.app.state.public_url
+    return public or base_url(_host_of(request), request.app.state.port)
 
 
 def page_url(request: Request) -> str:

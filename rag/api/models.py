@@ -352,6 +352,15 @@ class InvalidField(_Response):
     message: str
 
 
+class OpenAIError(_Response):
+    """A failure as OpenAI's clients read it."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str
+
+
 class Problem(_Response):
     """An RFC 9457 problem."""
 
@@ -364,3 +373,6 @@ class Problem(_Response):
     hint: str
     request_id: str
     errors: list[InvalidField] | None = None
+    error: OpenAIError | None = Field(
+        None, description="At `/v1/chat/completions` and `/v1/models`, for OpenAI's clients."
+    )

@@ -10,6 +10,7 @@ from http import HTTPStatus
 from typing import Any
 
 from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -25,6 +26,7 @@ HINTS = {
     413: "Send less: a request body may have up to 1 MiB.",
     422: "Compare the request with the examples at /docs.",
 }
+OPENAI_PATHS = ("/v1/chat/", "/v1/models")
 PREFIXES = ("Value error, ", "Assertion failed, ")
 
 Problem = dict[str, Any]
@@ -32,19 +34,40 @@ Problem = dict[str, Any]
 
 def problem_of(error: Exception, *, instance: str, request_id: str) -> Problem:
     """The problem that describes an error. What is not meant for callers is not in it."""
-    problem: Problem
-    if isinstance(error, CitadelError):
-        problem = _problem(error.status, error.message, error.hint, name=type(error).__name__)
-    elif isinstance(error, RequestValidationError):
-        errors = [_invalid(entry) for entry in error.errors()]
-        detail = "; ".join(f"{e['where']}: {e['message']}" for e in errors)
-        problem = _problem(422, detail, name="Invalid") | {"errors": errors}
-    elif isinstance(error, HTTPException):
-        problem = _problem(error.status_code, _sentence(error))
-    else:
-        hint = "Give the request id to your administrator; the server's log says more."
-        problem = _problem(500, "something went wrong inside the server", hint)
+    problem = _problem_of(error)
+    if instance.startswith(OPENAI_PATHS):
+        problem = _as_of_openai(problem)
     return problem | {"instance": instance, "request_id": request_id}
+
+
+def _problem_of(error: Exception) -> Problem:
+    if isinstance(error, CitadelError):
+        return _problem(error.status, error.message, error.hint, name=type(error).__name__)
+    if isinstance(error, RequestValidationError):
+        errors = [_invalid(entry) for entry in error.errors()]
+        return _problem(422, _told(errors), name="Invalid") | {"errors": errors}
+    if isinstance(error, HTTPException):
+        return _problem(error.status_code, _sentence(error))
+    hint = "Give the request id to your administrator; the server's log says more."
+    return _problem(500, "something went wrong inside the server", hint)
+
+
+def _as_of_openai(problem: Problem) -> Problem:
+    """The same with an `error` as OpenAI's clients read it; they show its message."""
+    status = problem["status"]
+    if status == 422:
+        status = 400
+        problem = problem | {"status": status, "title": HTTPStatus(status).phrase}
+    kinds = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
+    kind = "server_error" if status >= 500 else kinds.get(status, "invalid_request_error")
+    name = problem["type"].rpartition(":")[2].replace("-", "_")
+    error = {
+        "message": f"{problem['detail']}. {problem['hint']}".removesuffix(". "),
+        "type": kind,
+        "param": problem["errors"][0]["where"] if "errors" in problem else None,
+        "code": "invalid_api_key" if status == 401 else name,
+    }
+    return problem | {"error": error}
 
 
 def problem_response(error: Exception, *, instance: str, request_id: str) -> JSONResponse:
@@ -79,6 +102,16 @@ def _problem(status: int, detail: str, hint: str = "", *, name: str = "") -> Pro
 
 def _kebab(name: str) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])|[^A-Za-z]+", "-", name).lower()
+
+
+def validation_text(error: ValidationError) -> str:
+    """What is wrong with something that was to be valid, in words, without its values."""
+    entries = error.errors(include_url=False, include_input=False)
+    return _told([_invalid({**entry, "loc": ("body", *entry["loc"])}) for entry in entries])
+
+
+def _told(errors: list[dict[str, str]]) -> str:
+    return "; ".join(f"{e['where']}: {e['message']}" for e in errors)
 
 
 def _invalid(entry: Mapping[str, Any]) -> dict[str, str]:

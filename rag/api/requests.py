@@ -13,7 +13,7 @@ MAX_ID = 2**63 - 1
 MAX_OFFSET = 2**31 - 1
 
 
-def _asked(text: str) -> str:
+def asked(text: str) -> str:
     """A question without the blanks around it; not empty, not too long."""
     text = text.strip()
     if not text:
@@ -39,7 +39,7 @@ def _listed(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
-Asked = Annotated[str, AfterValidator(plain), AfterValidator(_asked)]
+Asked = Annotated[str, AfterValidator(plain), AfterValidator(asked)]
 Said = Annotated[str, Field(max_length=MAX_ANSWER_CHARS), AfterValidator(plain)]
 Depth = Literal["quick", "standard", "exhaustive"]
 Plain = Annotated[str, Field(max_length=500), AfterValidator(plain)]
@@ -47,11 +47,11 @@ Collections = Annotated[list[Plain], Field(min_length=1, max_length=100), Before
 NARROW = "One collection or several; narrows what is searched and can never widen it."
 
 
-class _Request(BaseModel):
+class Request(BaseModel):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
 
-class SearchRequest(_Request):
+class SearchRequest(Request):
     """What to search for."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [examples.SEARCH]})
@@ -60,14 +60,14 @@ class SearchRequest(_Request):
     collection: Collections | None = Field(None, description=NARROW)
 
 
-class Turn(_Request):
+class Turn(Request):
     """A question of a conversation and what was answered."""
 
     question: Asked
     answer: Said = Field(description=f"At most {MAX_ANSWER_CHARS:,} characters.")
 
 
-class QueryRequest(_Request):
+class QueryRequest(Request):
     """What to answer, and how; what is left out is as the server's settings say."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [examples.QUERY]})

@@ -3,13 +3,13 @@
 import textwrap
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from pathlib import PurePath
 
 from ingest.plan import Plan
 from ingest.progress import duration, one_line
 from ingest.sync import Failed, Report
 from rag.answer.events import Final, Step
 from rag.answer.guard import CATEGORIES
+from rag.place import place
 from rag.store import CollectionInfo
 from rag.types import Citation, Document, Hit
 
@@ -17,7 +17,6 @@ MAX_FAILURES = 20
 SNIPPET_CHARS = 300
 WIDTH = 92
 UNSUPPORTED = "[not supported by its sources]"
-PAGE_WORDS = dict.fromkeys((".pptx", ".ppt"), "slide") | dict.fromkeys((".xlsx", ".xls"), "sheet")
 
 
 def format_report(report: Report, collection: str) -> str:
@@ -92,8 +91,8 @@ def format_hits(hits: Iterable[Hit]) -> str:
 
 def _format_hit(hit: Hit) -> str:
     stored, chunk = hit.chunk, hit.chunk.chunk
-    place = _place(stored.title, stored.source_uri, chunk.page_start, chunk.page_end)
-    lines = [f"{hit.rank}. {place}  ({hit.score:.2f})", f"   {one_line(stored.source_uri)}"]
+    where = one_line(place(stored.title, stored.source_uri, chunk.page_start, chunk.page_end))
+    lines = [f"{hit.rank}. {where}  ({hit.score:.2f})", f"   {one_line(stored.source_uri)}"]
     if chunk.heading_path:
         lines.append(f"   {' > '.join(chunk.heading_path)}")
     return "\n".join([*lines, _indented(_shorten(chunk.text))])
@@ -144,8 +143,8 @@ def _format_sources(citations: Iterable[Citation]) -> str:
     lines = ["Sources"]
     for number, citation in sorted(sources.items()):
         uri, first, last = citation.source_uri, citation.page_start, citation.page_end
-        place = _place(citation.title, uri, first, last)
-        lines.append(f"[{number}] {place}\n    {one_line(citation.source_uri)}")
+        where = one_line(place(citation.title, uri, first, last))
+        lines.append(f"[{number}] {where}\n    {one_line(citation.source_uri)}")
     return "\n".join(lines)
 
 
@@ -155,14 +154,6 @@ def format_documents(documents: Iterable[Document]) -> str:
         f"{d.id:>6}  {one_line(d.title)}  [{d.collection}]  {one_line(d.source_uri)}"
         for d in documents
     )
-
-
-def _place(title: str, uri: str, first: int | None, last: int | None) -> str:
-    if first is None:
-        return one_line(title)
-    word = PAGE_WORDS.get(PurePath(uri).suffix.lower(), "page")
-    pages = f"{word} {first}" if last in (None, first) else f"{word}s {first}-{last}"
-    return f"{one_line(title)}, {pages}"
 
 
 def _count(n: int, what: str) -> str:

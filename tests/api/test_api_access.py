@@ -43,6 +43,16 @@ ROUTES = {
         "/v1/feedback", {"request_id": REQUEST_ID, "rating": "up", "comment": ""}
     ),
     ("GET", "/v1/feedback"): Call("/v1/feedback"),
+    ("POST", "/v1/chat/completions"): Call(
+        "/v1/chat/completions",
+        {
+            "model": "citadel",
+            "messages": [{"role": "user", "content": "How long is the leave?"}],
+        },
+    ),
+    ("GET", "/v1/models"): Call("/v1/models"),
+    ("GET", "/v1/models/{model}"): Call("/v1/models/citadel"),
+    ("POST", "/mcp"): Call("/mcp", {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}),
     ("GET", "/v1/documents"): Call("/v1/documents"),
     ("GET", "/v1/documents/{document_id}"): Call("/v1/documents/{pdf}"),
     ("GET", "/v1/documents/{document_id}/text"): Call("/v1/documents/{pdf}/text"),
