@@ -1,8 +1,8 @@
 """HTTP over the appliance: authentication, routes and error shapes; no logic of its own.
 
-In: requests under `/v1`. Out: JSON, SSE and files. What this room does not know: SQL, indexes, how
-a question is answered. It calls `rag.appliance` and `rag.store`, and hands every call the `Access`
-of its caller.
+In: requests under `/v1` and at `/mcp`. Out: JSON, SSE and files. What this room does not know: SQL,
+indexes, how a question is answered. It calls `rag.appliance` and `rag.store`, and hands every call
+the `Access` of its caller.
 
     method path                                     answers with
     POST   /v1/search                               {query, hits, timings_ms}
@@ -15,6 +15,9 @@ of its caller.
     GET    /v1/conversations/{id}/export            a file, `format` json or markdown
     PUT    /v1/feedback                             what its asker says of an answer
     GET    /v1/feedback                             {feedback, next_cursor}, for admins
+    POST   /v1/chat/completions                     the answer as OpenAI's clients read it
+    GET    /v1/models, /v1/models/{id}              the names to ask by there
+    POST   /mcp                                     an MCP server: search, fetch, ask
     GET    /v1/documents                            {documents, next_cursor, total}
     GET    /v1/documents/{id}                       one document
     GET    /v1/documents/{id}/text                  {document_id, start, end, n_chars, text}
@@ -59,6 +62,10 @@ routes that take it. Lists have opaque cursors (`rag.api.cursors`).
 Every failure is an RFC 9457 problem (`application/problem+json`): {type, title, status, detail,
 instance, hint, request_id}, and for 422 also `errors` [{where, message}]. While store, indexes and
 model are loading, `/v1` answers 503 with Retry-After.
+
+At `/v1/chat/completions` and `/v1/models` a problem has an `error` as well, as OpenAI's clients
+read it, and what is not valid is 400. For what they take see `rag.api.chat_models`, for the tools
+at `/mcp` see `rag.api.mcp_tools`.
 
 `POST /v1/login-links` takes {user?}: a user's link, or the operator's. A user gets 403 from what is
 the operator's alone, and finds nothing of what may not be read; counts leave it out as well.

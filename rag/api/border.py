@@ -84,7 +84,7 @@ class _Out:
     def __init__(self, send: Send, request_id: str, path: str) -> None:
         self._send = send
         self._fixed = {"X-Request-Id": request_id, **ALWAYS}
-        self._private = path.startswith("/v1/")
+        self._private = path.startswith(("/v1/", "/mcp"))
         self.started = False
 
     async def __call__(self, message: Message) -> None:

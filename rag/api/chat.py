@@ -66,22 +66,7 @@ async def complete_chat(
     async with aclosing(events):
         final = await while_connected(request.receive, collect(events))
     shown = whole(final, base, markers=chosen.markers)
-    message = {
-        "role": "assistant",
-        "content": shown.text,
-        "refusal": None,
-        "annotations": annotations_json(shown, base),
-    }
-    choice = _choice("message", message, finish_reason(final))
-    return JSONResponse(
-        completion
-        | {
-            "object": "chat.completion",
-            "choices": [choice],
-            "usage": _usage_json(final.usage),
-            "citadel": final_json(final),
-        }
-    )
+    return JSONResponse(completion | _completed(final, shown, base))
 
 
 @router.get("/v1/models", response_model=chat_models.ModelList, responses=documented(403))
@@ -155,6 +140,21 @@ def annotations_json(shown: Shown, base: str) -> list[Json]:
 def finish_reason(final: Final) -> str:
     """Why there is no more of the answer."""
     return "content_filter" if final.status in ("blocked", "no_verdict") else "stop"
+
+
+def _completed(final: Final, shown: Shown, base: str) -> Json:
+    message = {
+        "role": "assistant",
+        "content": shown.text,
+        "refusal": None,
+        "annotations": annotations_json(shown, base),
+    }
+    return {
+        "object": "chat.completion",
+        "choices": [_choice("message", message, finish_reason(final))],
+        "usage": _usage_json(final.usage),
+        "citadel": final_json(final),
+    }
 
 
 def _head(request_id: str, model: str) -> Json:

@@ -17,6 +17,7 @@ from rag.types import Citation
 
 SOURCES = "Sources:"
 NOT_FOUND = "Not in the documents: nothing that you can read there answers this."
+WITHDRAWN = "What stands above is withdrawn."
 BLOCKED = "Blocked by the guard"
 NO_VERDICT = "Not answered: the guard, which reads every answer, does not work. Try again later."
 UNSUPPORTED = "[not supported by its sources]"
@@ -66,7 +67,7 @@ class Shown:
     def _end(self, final: Final) -> str:
         if final.status != "answered":
             self.cited.clear()  # a guard that blocks takes everything back
-            return (GAP if self.text else "") + statement(final)
+            return (f"{GAP}{WITHDRAWN} " if self.text else "") + statement(final)
         if not self._markers:
             return ""
         notes = [f"Note: {safe_answer(notice.text)}" for notice in final.notices]

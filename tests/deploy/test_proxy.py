@@ -208,11 +208,32 @@ def test_the_configuration_is_sound_and_our_routes_pass(site: Site) -> None:
         assert answer.headers["strict-transport-security"]
 
 
+def test_other_programs_pass_and_get_addresses_that_lead_back(site: Site) -> None:
+    token = {"Authorization": f"Bearer {TOKEN}"}
+    chat = {"model": "citadel", "messages": [{"role": "user", "content": QUESTION}]}
+    tools = {"jsonrpc": "2.0", "id": 1, "method": "tools/list"}
+    with site.client() as client:
+        assert client.post("/mcp", json=tools).status_code == 401
+        listed = client.post("/mcp", json=tools, headers=token).json()["result"]["tools"]
+        assert [tool["name"] for tool in listed] == ["search", "fetch", "ask"]
+        answer = client.post("/v1/chat/completions", json=chat, headers=token).json()
+        message = answer["choices"][0]["message"]
+        assert "thirty days" in message["content"]
+        address = message["annotations"][0]["url_citation"]["url"]
+        assert address.startswith(f"{site.url}/v1/documents/")
+        assert client.get(address.removeprefix(site.url), headers=token).status_code == 200
+        body = chat | {"stream": True}
+        with client.stream("POST", "/v1/chat/completions", json=body, headers=token) as stream:
+            assert stream.headers["content-type"].startswith("text/event-stream")
+            assert list(stream.iter_lines())[-2] == "data: [DONE]"
+
+
 @pytest.mark.parametrize(
     "path",
     [
         *("/metrics", "/v2/models", "/nothing", "/tokenize", "/.env", "/v1", "/v1/../metrics"),
         *("/_stcore/metrics", "/_stcore/agent/mcp", "/_stcore/upload_file/a/b", "/component/a"),
+        "/mcp/x",
     ],
 )
 def test_what_is_not_ours_does_not_pass(site: Site, path: str) -> None:
