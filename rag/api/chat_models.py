@@ -89,9 +89,10 @@ class StreamOptions(BaseModel):
     include_usage: bool | None = Field(None, description="A last chunk with the tokens.")
 
 
-class ChatOptions(requests.Request):
+class ChatOptions(BaseModel):
     """What `POST /v1/query` takes and OpenAI's clients have no name for."""
 
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
     collection: requests.Collections | None = Field(None, description=requests.NARROW)
     depth: requests.Depth | None = Field(
         None, description="Goes before what the model's name says."

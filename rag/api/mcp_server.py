@@ -30,6 +30,7 @@ from rag.api.mcp_tools import TOOLS, Asked, Told, Tool
 from rag.api.problems import validation_text
 from rag.api.streams import while_connected
 from rag.errors import CitadelError
+from rag.text import valid_unicode
 
 logger = logging.getLogger(__name__)
 
@@ -156,5 +157,5 @@ def _succeeded(told: Told) -> types.CallToolResult:
 
 
 def _failed(message: str, hint: str) -> types.CallToolResult:
-    text = f"{message}. {hint}".removesuffix(". ")
+    text = valid_unicode(f"{message}. {hint}".removesuffix(". "))  # it may name what was sent
     return types.CallToolResult(content=[types.TextContent(text=text)], is_error=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from anyio import to_thread
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from rag.answer.options import Options
 from rag.answer.pipeline import collect
@@ -54,7 +54,11 @@ class Told(NamedTuple):
     text: str | None = None  # the same as JSON, where unset
 
 
-class Search(requests.Request):
+class _Arguments(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class Search(_Arguments):
     """What to search for."""
 
     query: requests.Asked = Field(description="Words or a question.")
@@ -62,13 +66,13 @@ class Search(requests.Request):
     k: int = Field(10, ge=1, le=50, description="Most results.")
 
 
-class Fetch(requests.Request):
+class Fetch(_Arguments):
     """What to read."""
 
     id: str = Field(max_length=60, description="From `search`; `7` or `7:1200-1500`.")
 
 
-class Ask(requests.Request):
+class Ask(_Arguments):
     """What to answer, and how."""
 
     question: requests.Asked = Field(description="A question that stands alone.")
@@ -146,7 +150,7 @@ class Tool:
     name: Literal["search", "fetch", "ask"]
     title: str
     rights: tuple[Right, ...]
-    takes: type[requests.Request]
+    takes: type[BaseModel]
     gives: type[BaseModel]
     run: Callable[[Any, Asked], Awaitable[Told]]
 

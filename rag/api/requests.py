@@ -47,11 +47,11 @@ Collections = Annotated[list[Plain], Field(min_length=1, max_length=100), Before
 NARROW = "One collection or several; narrows what is searched and can never widen it."
 
 
-class Request(BaseModel):
+class _Request(BaseModel):
     model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
 
-class SearchRequest(Request):
+class SearchRequest(_Request):
     """What to search for."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [examples.SEARCH]})
@@ -60,14 +60,14 @@ class SearchRequest(Request):
     collection: Collections | None = Field(None, description=NARROW)
 
 
-class Turn(Request):
+class Turn(_Request):
     """A question of a conversation and what was answered."""
 
     question: Asked
     answer: Said = Field(description=f"At most {MAX_ANSWER_CHARS:,} characters.")
 
 
-class QueryRequest(Request):
+class QueryRequest(_Request):
     """What to answer, and how; what is left out is as the server's settings say."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [examples.QUERY]})

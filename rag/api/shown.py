@@ -21,8 +21,9 @@ WITHDRAWN = "What stands above is withdrawn."
 BLOCKED = "Blocked by the guard"
 NO_VERDICT = "Not answered: the guard, which reads every answer, does not work. Try again later."
 UNSUPPORTED = "[not supported by its sources]"
+_FENCES = ("```", "~~~")
 GAP = "\n\n"
-_MARKS = re.compile(r" (?:\[\d{1,4}\])+(?:\[not supported by its sources\])?")
+_MARKS = re.compile(r"\s+(?:\[\d{1,4}\])+(?:\[not supported by its sources\])?")
 _PLAIN = str.maketrans({"[": "(", "]": ")", "\\": "/", "`": "'"})  # inside of a link
 
 
@@ -59,10 +60,14 @@ class Shown:
         return added
 
     def _sentence(self, sentence: Sentence) -> str:
-        said = safe_answer(sentence.text) if self._markers else sentence.text
+        said = marked = sentence.text
+        if self._markers:
+            said = safe_answer(said)
+            marked = _marked(said, _marks(sentence))
         start = len(self.text) + len(sentence.glue)
-        self.cited += [Cited(c, start, start + len(said)) for c in sentence.citations]
-        return sentence.glue + said + (_marks(sentence) if self._markers else "")
+        end = start + len(said if marked.startswith(said) else marked)
+        self.cited += [Cited(citation, start, end) for citation in sentence.citations]
+        return sentence.glue + marked
 
     def _end(self, final: Final) -> str:
         if final.status != "answered":
@@ -121,5 +126,15 @@ def span_url(base: str, document_id: int, start: int, end: int) -> str:
 
 def _marks(sentence: Sentence) -> str:
     numbers = dict.fromkeys(citation.id for citation in sentence.citations)
-    marks = "".join(f"[{n}]" for n in numbers) + UNSUPPORTED * (not sentence.supported)
-    return f" {marks}" if marks else ""
+    return "".join(f"[{n}]" for n in numbers) + UNSUPPORTED * (not sentence.supported)
+
+
+def _marked(said: str, marks: str) -> str:
+    """A sentence with its marks where they leave a table a table, and end no block of code."""
+    if not marks:
+        return said
+    if said.endswith(_FENCES):
+        return f"{said}{GAP}{marks}"
+    if said.startswith("|") and said.endswith("|"):
+        return f"{said[:-1].rstrip()} {marks} |"
+    return f"{said} {marks}"
