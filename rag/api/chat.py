@@ -31,6 +31,8 @@ from rag.wire import Json, final_json
 
 router = APIRouter(tags=["openai"])
 
+_DONE = "data: [DONE]\n\n"
+
 Loaded = Annotated[Appliance, Depends(appliance_of)]
 
 
@@ -60,13 +62,13 @@ async def complete_chat(
     if body.stream:
         shown = Shown(base, markers=chosen.markers)
         with_usage = bool(body.stream_options and body.stream_options.include_usage)
-        form = Chunks(completion, shown, base, with_usage=with_usage)
+        form = Chunks(completion, shown, with_usage=with_usage)
         first = await while_connected(request.receive, anext(events))
         return EventStream(first, events, request_id=request_id, form=form)
     async with aclosing(events):
         final = await while_connected(request.receive, collect(events))
     shown = whole(final, base, markers=chosen.markers)
-    return JSONResponse(completion | _completed(final, shown, base))
+    return JSONResponse(completion | _completed(final, shown))
 
 
 @router.get("/v1/models", response_model=chat_models.ModelList, responses=documented(403))
@@ -85,10 +87,9 @@ def get_model(appliance: Loaded, caller: Asker, model: str) -> JSONResponse:
 class Chunks:
     """An answer as a stream of chunks: what was shown grows, and each chunk has what was added."""
 
-    def __init__(self, head: Json, shown: Shown, base: str, *, with_usage: bool) -> None:
+    def __init__(self, head: Json, shown: Shown, *, with_usage: bool) -> None:
         self._head = head | {"object": "chat.completion.chunk"}
         self._shown = shown
-        self._base = base
         self._with_usage = with_usage
         self._begun = False
 
@@ -106,7 +107,7 @@ class Chunks:
 
     def _end(self, final: Final) -> str:
         text = ""
-        if annotations := annotations_json(self._shown, self._base):
+        if annotations := annotations_json(self._shown):
             text += self._delta({"annotations": annotations})
         text += self._delta({}, finish_reason(final), {"citadel": final_json(final)})
         if self._with_usage:
@@ -118,10 +119,7 @@ class Chunks:
         return _data(chunk | {"usage": None} if self._with_usage else chunk)
 
 
-_DONE = "data: [DONE]\n\n"
-
-
-def annotations_json(shown: Shown, base: str) -> list[Json]:
+def annotations_json(shown: Shown) -> list[Json]:
     """The citations of what is shown, as OpenAI's clients know them."""
     return [
         {
@@ -130,7 +128,7 @@ def annotations_json(shown: Shown, base: str) -> list[Json]:
                 "start_index": cited.start,
                 "end_index": cited.end,
                 "title": named(cited.citation),
-                "url": passage_url(base, cited.citation),
+                "url": passage_url(shown.base, cited.citation),
             },
         }
         for cited in shown.cited
@@ -142,12 +140,12 @@ def finish_reason(final: Final) -> str:
     return "content_filter" if final.status in ("blocked", "no_verdict") else "stop"
 
 
-def _completed(final: Final, shown: Shown, base: str) -> Json:
+def _completed(final: Final, shown: Shown) -> Json:
     message = {
         "role": "assistant",
         "content": shown.text,
         "refusal": None,
-        "annotations": annotations_json(shown, base),
+        "annotations": annotations_json(shown),
     }
     return {
         "object": "chat.completion",

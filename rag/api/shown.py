@@ -44,7 +44,7 @@ class Shown:
     """
 
     def __init__(self, base: str, *, markers: bool) -> None:
-        self._base = base
+        self.base = base
         self._markers = markers
         self.text = ""
         self.cited: list[Cited] = []
@@ -81,7 +81,7 @@ class Shown:
 
     def _sources(self, citations: Iterable[Citation]) -> str:
         numbered = sorted({citation.id: citation for citation in citations}.items())
-        lines = [f"- [{n}] [{named(c)}]({passage_url(self._base, c)})" for n, c in numbered]
+        lines = [f"- [{n}] [{named(c)}]({passage_url(self.base, c)})" for n, c in numbered]
         return "\n".join([SOURCES, "", *lines]) if lines else ""
 
 
