@@ -19,6 +19,8 @@ from rag.store import tables
 NOT_KEPT = {
     ("POST", "/v1/search"): "changes nothing, and has documents' text in it",
     ("POST", "/v1/query"): "has documents' text in it: what may be read is decided anew each time",
+    ("POST", "/v1/chat/completions"): "as /v1/query",
+    ("POST", "/mcp"): "as /v1/query, and changes nothing",
     ("POST", "/v1/login-links"): "has a secret in it",
 }
 
