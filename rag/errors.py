@@ -158,7 +158,7 @@ class ContextOverflow(EngineError):  # noqa: N818  the field's term
 
 
 class TooManyRequests(CitadelError):  # noqa: N818  the HTTP term
-    """The caller asks for more than its share."""
+    """The caller has to wait before this is tried again."""
 
     status = 429
     retryable = True

@@ -26,7 +26,8 @@ DESCRIPTION = """\
 Ask questions about your company's documents and get answers whose every sentence is a quotation
 with its citation. Every failure is a problem after RFC 9457 with a `hint` that says what to do.
 
-Programs authenticate with `Authorization: Bearer <token>`; `citadel token` prints the token.
+Programs authenticate with `Authorization: Bearer <key>`: an API key, or the operator's token, which
+`citadel token` prints. Browsers sign in at `/login`.
 """
 
 
@@ -60,6 +61,7 @@ def create_app(
     app.state.mcp = McpServer()
     app.state.host, app.state.port, app.state.ui_port = host, port, ui_port
     app.state.public_url = public_url
+    app.state.sign_in = login.SignIn()
     app.state.quotas = Quotas(shares)
     app.add_middleware(Idempotency)
     # The last one is the outermost.

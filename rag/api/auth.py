@@ -2,11 +2,14 @@
 
 A request needs one of three:
 
-1. `Authorization: Bearer <token>`: the API token, for programs.
-2. The cookie `citadel_session`, which a browser gets for a one-time login link. Cookies know no
-   ports, so a page of another server on this machine could make the browser send it: a request
-   that changes something must come from this origin or from the page's, and one that another site
-   caused is refused whatever it is.
+1. `Authorization: Bearer <token>`: the API token, or an API key of a user or of the operator, which
+   may be used for what its scopes say. A key with the scope `act_as` acts for the user that the
+   header `X-Citadel-User` names; whoever else sends that header is refused, so that nobody reads
+   as himself what was meant to be read as another.
+2. The cookie `citadel_session`, which a browser gets when it signs in. Cookies know no ports, so a
+   page of another server on this machine could make the browser send it: a request that changes
+   something must come from this origin or from the page's, and one that another site caused is
+   refused whatever it is.
 3. Nothing, where the caller is this server's own user on this machine. That takes all of: the
    connection comes from a loopback address; the `Host` is a loopback name (a foreign name that
    resolves to 127.0.0.1 is DNS rebinding); no proxy header (behind a proxy every request comes
@@ -15,8 +18,9 @@ A request needs one of three:
    could read the API token from its file anyway. Another user's process on the machine could not,
    nor could a proxy that runs as another user and forgets the headers.
 
-The first and the last are the operator, who may read everything. A link, and the session that it
-gives, is the operator's or a user's; a user reads what is granted, as of each request.
+The API token and the last are the operator, who may read everything. A session or a key is the
+operator's or a user's; a user reads what is granted, as of each request. Whether the account, the
+session and the key still hold is asked of the store at each request, too.
 
 A credential that is wrong is refused and never falls back to 3: the page calls from this very
 machine and user, with the cookie of a visitor who may be anyone.
@@ -36,16 +40,17 @@ from starlette.types import Scope
 
 from rag.api import peer, tokens
 from rag.errors import Forbidden, NotFound, Unauthorized
-from rag.store import Role, Store
+from rag.store import KEY_PREFIX, Owner, Role, Store
 from rag.types import Access
 
 COOKIE = "citadel_session"
+ACT_FOR = "x-citadel-user"
 OPEN_PATHS = frozenset({"/healthz", "/readyz", "/login"})
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 PROXY_HEADERS = ("forwarded", "x-real-ip", "via")  # and every X-Forwarded-*
 HINT = (
-    "Send the token that `citadel token` prints as 'Authorization: Bearer …', or open the login "
-    "link that `citadel serve` printed."
+    "Sign in at /login, or send an API key or the token that `citadel token` prints as "
+    "'Authorization: Bearer …'."
 )
 ASK_ADMIN = "Ask your administrator."
 _HOST = re.compile(r"(?P<name>[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:(?P<port>\d{1,5}))?")
@@ -64,13 +69,14 @@ class Caller:
     """
 
     kind: Literal["bearer", "session", "same_user", "key"]
-    owner: tokens.Owner
+    owner: Owner
     rights: frozenset[Right] = ALL_RIGHTS
     roles: frozenset[Role] = frozenset()  # the operator needs none
+    credential: int | None = None  # the number of the session or key in the store
 
 
 class Gate:
-    """Authenticates requests, and keeps the login links and sessions that were given out."""
+    """Authenticates requests."""
 
     def __init__(
         self, token: str, *, port: int, ui_port: int, public_url: str | None = None
@@ -78,48 +84,97 @@ class Gate:
         self._token = tokens.digest(token)
         self._ports = (port, ui_port)
         self._public_origin = public_url and public_url.lower()
-        self.links = tokens.Issued(tokens.LINK_TTL_S)
-        self.sessions = tokens.Issued(tokens.SESSION_TTL_S)
 
     async def authenticate(self, scope: Scope) -> Caller:
         """The request's caller.
 
         Raises:
-            Unauthorized: it showed no credential, or a wrong one.
+            Unauthorized: it showed no credential, or one that is wrong or holds no more.
+            Forbidden: it names a user to act for, and may not.
+            NotReady: it showed a session or a key, and the store is still being loaded.
         """
         headers = Headers(scope=scope)
+        caller = await self._recognised(scope, headers)
+        if ACT_FOR in headers and caller.kind != "key":
+            raise _may_not_act()
+        return caller
+
+    async def _recognised(self, scope: Scope, headers: Headers) -> Caller:
         if "authorization" in headers:
-            return self._bearer(headers["authorization"])
+            return await self._bearer(scope, headers)
         session = HTTPConnection(scope).cookies.get(COOKIE)
         if session is not None:
-            return self._session(session, headers, scope["method"])
+            if not self.is_caused_by_us(headers, scope["method"]):
+                raise Unauthorized("another site caused this request", hint=HINT)
+            return await to_thread.run_sync(_of_session, _store(scope), session)
         if await is_same_user(scope, headers):
             return Caller("same_user", "operator")
         raise Unauthorized("this request shows no valid credential", hint=HINT)
 
-    def _bearer(self, authorization: str) -> Caller:
-        scheme, _, token = authorization.partition(" ")
-        if scheme.lower() == "bearer" and tokens.matches(token.strip(), self._token):
+    async def _bearer(self, scope: Scope, headers: Headers) -> Caller:
+        scheme, _, token = headers["authorization"].partition(" ")
+        token = token.strip()
+        if scheme.lower() == "bearer" and tokens.matches(token, self._token):
             return Caller("bearer", "operator")
+        if scheme.lower() == "bearer" and token.startswith(KEY_PREFIX):
+            return await to_thread.run_sync(_of_key, _store(scope), token, _named(headers))
         raise Unauthorized("the token is not valid", hint=HINT)
 
-    def _session(self, session: str, headers: Headers, method: str) -> Caller:
-        owner = self.sessions.owner(session)
-        if owner is None:
-            raise Unauthorized(
-                "the session has ended",
-                hint="Open a new login link: `citadel serve` prints one when it starts.",
-            )
-        if not self._may_use_cookie(headers, method):
-            raise Unauthorized("another site caused this request", hint=HINT)
-        return Caller("session", owner)
-
-    def _may_use_cookie(self, headers: Headers, method: str) -> bool:
+    def is_caused_by_us(self, headers: Headers, method: str) -> bool:
+        """Whether a browser that sends this was made to by a page of ours, not by another's."""
         if headers.get("sec-fetch-site") == "cross-site":
             return False
         if method in SAFE_METHODS or _own_origin(headers, self._ports):
             return True
         return headers.get("origin", "").lower() == self._public_origin
+
+
+def _store(scope: Scope) -> Store:
+    store: Store = scope["app"].state.backing.appliance().store
+    return store
+
+
+def _of_session(store: Store, token: str) -> Caller:
+    signed_in = store.signing.session(token)
+    if signed_in is None:
+        raise Unauthorized(
+            "the session has ended",
+            hint="Sign in again at /login, or by a link that `citadel user link` prints.",
+        )
+    return Caller("session", signed_in.owner, roles=signed_in.roles, credential=signed_in.id)
+
+
+def _of_key(store: Store, token: str, act_for: str | None) -> Caller:
+    """The owner of a key, within its scopes; or the user whom it acts for.
+
+    Who is acted for lends the key what may be read, but no role: nobody administers in disguise.
+    """
+    held = store.keys.held(token)
+    if held is None:
+        raise Unauthorized(
+            "the key is not valid, or not any more", hint="`citadel key list` shows the keys."
+        )
+    rights = frozenset(right for right in ALL_RIGHTS if right in held.scopes)
+    if act_for is None:
+        return Caller("key", held.owner, rights, held.roles, held.id)
+    number = store.accounts.enabled_user(act_for) if "act_as" in held.scopes else None
+    if number is None:
+        raise _may_not_act()
+    return Caller("key", number, rights - {"admin"}, credential=held.id)
+
+
+def _named(headers: Headers) -> str | None:
+    """Whom the request wants to act for; headers arrive as Latin-1, names are UTF-8."""
+    name = headers.get(ACT_FOR)
+    return None if name is None else name.encode("latin-1").decode(errors="replace")
+
+
+def _may_not_act() -> Forbidden:
+    """The same for a missing scope and a missing user: keys do not find out who there is."""
+    return Forbidden(
+        "this credential may not act for that user",
+        hint="It takes a key with the scope act_as, and a user who is enabled.",
+    )
 
 
 async def is_same_user(scope: Scope, headers: Headers) -> bool:
@@ -204,11 +259,12 @@ def for_role(caller: Caller, role: Role) -> None:
 
 
 def for_operator(caller: Caller) -> None:
-    """Let nobody else pass.
+    """Let nobody else pass, and keys of the operator only with the scope `admin`.
 
     Raises:
-        Forbidden: the caller is a user.
+        Forbidden: the caller is a user, or the key is for other things.
     """
+    for_rights(caller, "admin")
     if caller.owner != "operator":
         raise Forbidden("this is for the operator of the server", hint=ASK_ADMIN)
 

@@ -9,13 +9,12 @@ import re
 import secrets
 from contextlib import AbstractContextManager, nullcontext
 
-from anyio import to_thread
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from rag.api.auth import OPEN_PATHS, Caller, Gate, access_of
+from rag.api.auth import OPEN_PATHS, Caller, Gate
 from rag.api.problems import problem_response
 from rag.api.quotas import Quotas
 from rag.errors import CitadelError
@@ -68,9 +67,6 @@ class Border:
         caller: Caller = await self._gate.authenticate(scope)
         scope["state"]["caller"] = caller
         self._quotas.admit(caller)
-        if caller.owner != "operator":  # whose account may have been disabled since
-            store = scope["app"].state.backing.appliance().store
-            await to_thread.run_sync(access_of, caller, store, None)
         return caller
 
     def _held(self, path: str, caller: Caller) -> AbstractContextManager[None]:
@@ -91,7 +87,8 @@ class _Out:
         if message["type"] == "http.response.start":
             self.started = True
             headers = MutableHeaders(scope=message)
-            headers.update(self._fixed)
+            for name, value in self._fixed.items():
+                headers.setdefault(name, value)
             if self._private:
                 headers.setdefault("Cache-Control", "no-store")
         await self._send(message)

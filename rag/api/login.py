@@ -1,21 +1,38 @@
-"""From a one-time link to a browser's session."""
+"""Signing in: from a link, or a name and a password, to a browser's session."""
 
+import logging
+from functools import partial
 from typing import Annotated
 
-from anyio import to_thread
-from fastapi import APIRouter, Depends, Query, Request
+from anyio import CapacityLimiter, to_thread
+from fastapi import APIRouter, Form, Query, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from rag.api import models, requests
-from rag.api.auth import COOKIE, Caller, Gate, host_name, is_loopback_name
-from rag.api.backing import appliance_of, caller_of
+from rag.api.auth import COOKIE, Gate, host_name, is_loopback_name
+from rag.api.backing import appliance_of
+from rag.api.callers import Anyone
 from rag.api.docs import documented
-from rag.api.tokens import LINK_TTL_S, SESSION_TTL_S, Owner
-from rag.errors import Forbidden, Unauthorized
+from rag.api.form import sign_in_form
+from rag.api.throttle import Attempts
+from rag.errors import BadRequest, CitadelError, Forbidden, Unauthorized
+from rag.store import LINK_TTL, SESSION_TTL, How, Owner, Store
 
+logger = logging.getLogger(__name__)
 router = APIRouter(tags=["login"])
 
 ANY_ADDRESS = frozenset({"0.0.0.0", "::"})  # noqa: S104  compared with, not bound to
+AT_ONCE = 2  # passwords that are checked: each takes 64 MiB and a core
+FORM = {"text/html": {"schema": {"type": "string"}}}
+
+
+class SignIn:
+    """What the sign-in of one server keeps in memory."""
+
+    def __init__(self) -> None:
+        self.attempts = Attempts()
+        self.options: list[tuple[str, str]] = []  # other ways, as (label, address), for the form
+        self.at_once = CapacityLimiter(AT_ONCE)
 
 
 def base_url(host: str, port: int) -> str:
@@ -26,49 +43,56 @@ def base_url(host: str, port: int) -> str:
 
 @router.post("/v1/login-links", response_model=models.LoginLink, responses=documented(403, 404))
 async def make_login_link(
-    request: Request,
-    caller: Annotated[Caller, Depends(caller_of)],
-    body: requests.LoginLinkRequest | None = None,
+    request: Request, caller: Anyone, body: requests.LoginLinkRequest | None = None
 ) -> JSONResponse:
     """Another link that logs one browser in, once, within the hour. Not for browsers to ask.
 
     For the named user, who then reads what is granted to that user; for the operator, who reads
     everything, where none is named.
     """
-    if caller.kind == "session":
+    if caller.kind not in ("bearer", "same_user"):
         raise Forbidden(
-            "a browser session cannot make login links",
-            hint="Use the API token, or run `citadel serve` again.",
+            "a browser session or a key cannot make login links",
+            hint="Use the API token, or `citadel user link` on the server.",
         )
-    gate: Gate = request.app.state.gate
+    store = (await appliance_of(request)).store
     owner: Owner = "operator"
     if body is not None and body.user is not None:
-        appliance = await appliance_of(request)
-        owner = await to_thread.run_sync(appliance.store.user_number, body.user)
-    link = f"{api_url(request)}/login?token={gate.links.issue(owner)}"
-    return JSONResponse({"url": link, "expires_in_s": LINK_TTL_S}, status_code=200)
+        owner = await to_thread.run_sync(store.user_number, body.user)
+    link = f"{api_url(request)}/login?token={await to_thread.run_sync(store.signing.link, owner)}"
+    return JSONResponse({"url": link, "expires_in_s": int(LINK_TTL.total_seconds())})
 
 
 @router.get(
     "/login",
     response_class=RedirectResponse,
     status_code=303,
-    responses=documented() | {303: {"description": "To the page, with a session cookie."}},
+    responses=documented()
+    | {
+        200: {"description": "The sign-in form.", "content": FORM},
+        303: {"description": "To the page, with a session cookie."},
+    },
 )
 async def log_in(
-    request: Request, token: Annotated[str, Query(max_length=200)]
-) -> RedirectResponse:
-    """Exchange a one-time token for a session that lasts twelve hours."""
-    gate: Gate = request.app.state.gate
+    request: Request, token: Annotated[str | None, Query(max_length=200)] = None
+) -> Response:
+    """Exchange a one-time token for a session of twelve hours; without one, a sign-in form."""
+    if token is None:
+        return _form(request)
+    store = (await appliance_of(request)).store
     response = to_the_page(request)
-    owner = gate.links.redeem(token)
+    owner = await to_thread.run_sync(store.signing.redeem, token)
     if owner is not None:
-        begin_session(request, response, owner)
-    elif gate.sessions.owner(request.cookies.get(COOKIE, "")) is None:
-        raise Unauthorized(
+        await begin_session(request, response, owner, "link")
+    elif not await to_thread.run_sync(store.signing.session, request.cookies.get(COOKIE, "")):
+        error = Unauthorized(
             "this login link has been used or has expired",
-            hint="Start `citadel serve` again for a new one: each works once, within an hour.",
+            hint="`citadel user link` makes another, and `citadel serve` when it starts: "
+            "each works once, within an hour.",
         )
+        if "text/html" not in request.headers.get("accept", ""):
+            raise error
+        return _form(request, error=error)
     return response  # who opens a used link again, but is still signed in, just gets the page
 
 
@@ -78,10 +102,70 @@ def api_url(request: Request) -> str:
     return public or base_url(_host_of(request), request.app.state.port)
 
 
+@router.post("/login", include_in_schema=False)
+async def sign_in(
+    request: Request,
+    name: Annotated[str, Form(max_length=100)] = "",
+    password: Annotated[str, Form(max_length=1000)] = "",
+) -> Response:
+    """What the form sends: a session, or the form again with what is wrong."""
+    gate: Gate = request.app.state.gate
+    if not gate.is_caused_by_us(request.headers, request.method):
+        raise Forbidden("another site caused this request", hint="Sign in at /login.")
+    name = name.strip()
+    try:
+        if not name or not password:
+            raise BadRequest("Type your name and your password.")
+        owner, how = await checked(request, name, password)
+        response = to_the_page(request)
+        await begin_session(request, response, owner, how)
+    except CitadelError as error:
+        return _form(request, name=name, error=error)
+    return response
+
+
+async def checked(request: Request, name: str, password: str) -> tuple[int, How]:
+    """The number of the user whose name and password these are, and who knew them.
+
+    Raises:
+        Unauthorized: they are nobody's; whether there is such a name is not said.
+        TooManyRequests: too many attempts have failed.
+        NotReady: the store is still being loaded.
+    """
+    store = (await appliance_of(request)).store
+    state: SignIn = request.app.state.sign_in
+    address = address_of(request)
+    state.attempts.begin(name, address)
+    number = await to_thread.run_sync(store.passwords.check, name, password, limiter=state.at_once)
+    if number is None:
+        logger.warning("sign-in as %r from %s: wrong name or password", name, address)
+        raise Unauthorized("the name or the password is wrong", hint="Both are case-sensitive.")
+    state.attempts.succeeded(name, address)
+    return number, "password"
+
+
+def _form(request: Request, *, name: str = "", error: CitadelError | None = None) -> Response:
+    state: SignIn = request.app.state.sign_in
+    url = page_url(request)
+    if error is None:
+        return sign_in_form(url, options=state.options)
+    message = f"{error.message[:1].upper()}{error.message[1:].rstrip('.')}. {error.hint}".strip()
+    wait = getattr(error, "retry_after_s", 1) if error.retryable else None
+    headers = {} if wait is None else {"Retry-After": str(wait)}
+    return sign_in_form(
+        url, options=state.options, status=error.status, name=name, message=message, headers=headers
+    )
+
+
 def page_url(request: Request) -> str:
     """The address of the page, as the caller's browser reaches it."""
     public: str | None = request.app.state.public_url
     return public or base_url(_host_of(request), request.app.state.ui_port)
+
+
+def address_of(request: Request) -> str:
+    """The address that a request comes from."""
+    return request.client.host if request.client else ""
 
 
 def to_the_page(request: Request) -> RedirectResponse:
@@ -89,13 +173,25 @@ def to_the_page(request: Request) -> RedirectResponse:
     return RedirectResponse(f"{page_url(request)}/", 303, headers={"Cache-Control": "no-store"})
 
 
-def begin_session(request: Request, response: Response, owner: Owner) -> None:
-    """Sign the browser in that gets this response."""
-    gate: Gate = request.app.state.gate
+async def begin_session(request: Request, response: Response, owner: Owner, how: How) -> None:
+    """Sign the browser in that gets this response.
+
+    Raises:
+        Forbidden: the account is disabled or gone.
+    """
+    store: Store = (await appliance_of(request)).store
+    begin = partial(
+        store.signing.begin,
+        owner,
+        how,
+        address=address_of(request),
+        agent=request.headers.get("user-agent", ""),
+        instead_of=request.cookies.get(COOKIE, ""),
+    )
     response.set_cookie(
         COOKIE,
-        gate.sessions.issue(owner),
-        max_age=SESSION_TTL_S,
+        await to_thread.run_sync(begin),
+        max_age=int(SESSION_TTL.total_seconds()),
         httponly=True,
         samesite="strict",
         secure=page_url(request).startswith("https:"),

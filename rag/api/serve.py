@@ -21,6 +21,7 @@ from rag.api.tokens import api_token
 from rag.appliance import Appliance
 from rag.errors import ConfigError
 from rag.settings import Settings
+from rag.store import FIRST_ADMIN
 
 BACKLOG = 512
 GRACE_S = 5  # for requests in flight when the server is told to end
@@ -37,6 +38,7 @@ def serve(settings: Settings, *, with_page: bool = True) -> int:
         CitadelError: the appliance could not be loaded.
     """
     token = api_token(settings)
+    opening = Opening(settings)
     with (
         bound_socket(settings.host, settings.port, "--port") as api_socket,
         bound_socket(settings.host, settings.ui_port if with_page else 0, "--ui-port") as free,
@@ -44,7 +46,7 @@ def serve(settings: Settings, *, with_page: bool = True) -> int:
         port, ui_port = api_socket.getsockname()[1], free.getsockname()[1]
         free.close()  # Streamlit binds it again; there is no way to hand it over
         app = create_app(
-            lambda: Appliance(settings),
+            opening,
             token=token,
             host=settings.host,
             port=port,
@@ -56,16 +58,45 @@ def serve(settings: Settings, *, with_page: bool = True) -> int:
         environment = {"CITADEL_API_URL": api}
         page = Page(settings.host, ui_port, environment, _say) if with_page else None
         server = Server(server_config(app), app.state.backing, api_socket)
-        known_as = settings.public_url or api
-        urls = Urls(f"{known_as}/login?token={app.state.gate.links.issue('operator')}", api)
+        urls = Urls(f"{settings.public_url or api}/login?token=", api, opening)
         return asyncio.run(_run(server, page, urls))
+
+
+class Opening:
+    """Opens the appliance, and makes the links that the server prints when it is ready.
+
+    The one for the operator is made at each start. Where nobody is there yet, an admin is made,
+    who gets one as well: the first person to have an account.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self.operator = ""
+        self.admin = ""
+
+    def __call__(self) -> Appliance:
+        """The appliance.
+
+        Raises:
+            CitadelError: it could not be loaded, or its secret could not be kept.
+        """
+        appliance = Appliance(self._settings)
+        with contextlib.ExitStack() as failed:
+            failed.callback(appliance.close)
+            store = appliance.store
+            self.operator = store.signing.link("operator")
+            if (name := store.accounts.first_admin()) is not None:
+                self.admin = store.signing.link(store.user_number(name))
+            failed.pop_all()
+        return appliance
 
 
 class Urls(NamedTuple):
     """Where people and programs find the server."""
 
-    login: str
+    login: str  # without its token
     api: str
+    tokens: Opening
 
 
 class Server(uvicorn.Server):
@@ -120,8 +151,11 @@ async def _announce(
         finally:
             answering.cancel()
     if not showing.done():
-        print(f"Citadel is ready: {urls.login}", flush=True)  # noqa: T201  the command's result
-        _say("The link logs one browser in, once, within an hour.")
+        link = urls.login + urls.tokens.operator
+        print(f"Citadel is ready: {link}", flush=True)  # noqa: T201  the command's result
+        _say("The link logs one browser in, once, within an hour, as the operator.")
+    if urls.tokens.admin:
+        _say(f"The first admin, user {FIRST_ADMIN!r}, signs in by {urls.login}{urls.tokens.admin}")
     _say(f"API: {urls.api}/docs (token: `citadel token`). Press Ctrl-C to stop.")
 
 

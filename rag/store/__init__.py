@@ -6,24 +6,39 @@ opens a database session and the only one that knows SQLAlchemy. It does not kno
 parsed, how a vector is made or how an index is built.
 """
 
+from rag.store.accounts import FIRST_ADMIN, Account, role_of
 from rag.store.documents import CollectionInfo
 from rag.store.integrity import Stats
+from rag.store.keys import KEY_PREFIX, SCOPES, Key, Scope
 from rag.store.originals import Originals
-from rag.store.people import Role
+from rag.store.people import Owner, Role
 from rag.store.people import parsed as parsed_principal
 from rag.store.quarantine import Quarantined, ScreenedDocument, Suspicion
+from rag.store.signing import LINK_TTL, SESSION_TTL, How, Session
 from rag.store.store import Store
 from rag.store.withheld import Withheld
 
 __all__ = [
+    "FIRST_ADMIN",
+    "KEY_PREFIX",
+    "LINK_TTL",
+    "SCOPES",
+    "SESSION_TTL",
+    "Account",
     "CollectionInfo",
+    "How",
+    "Key",
     "Originals",
+    "Owner",
     "Quarantined",
     "Role",
+    "Scope",
     "ScreenedDocument",
+    "Session",
     "Stats",
     "Store",
     "Suspicion",
     "Withheld",
     "parsed_principal",
+    "role_of",
 ]

@@ -17,9 +17,10 @@ from rag.store import tables
 
 Kind = Literal["user", "group"]
 Role = Literal["admin", "auditor"]
+Owner = int | Literal["operator"]  # of a session or a key: a user's number, or the operator
 OPERATOR = "operator"  # who runs the commands on the machine; made with the tables
 _NAME = re.compile(r"[\w.@+-]{1,100}")
-_principals, _memberships = tables.principals, tables.memberships
+_principals, _memberships, _roles = tables.principals, tables.memberships, tables.roles
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ def remove(connection: Connection, kind: Kind, name: str) -> None:
 
 
 def set_disabled(connection: Connection, name: str, disabled: bool) -> None:
-    """Let a user in no more, or again.
+    """Let a user in no more, which ends all sessions, or again.
 
     Raises:
         NotFound: there is no such user.
@@ -77,6 +78,19 @@ def set_disabled(connection: Connection, name: str, disabled: bool) -> None:
     number = find(connection, "user", name)
     changed = update(_principals).where(_principals.c.id == number)
     connection.execute(changed.values(disabled=disabled))
+    if disabled:
+        sign_out(connection, number)
+
+
+def sign_out(connection: Connection, number: int, *, but: int | None = None) -> int:
+    """End the sessions of a user or the operator, but one, and void the links; returns how many."""
+    ended = 0
+    for table in (tables.sessions, tables.login_links):
+        of_owner = delete(table).where(table.c.principal_id == number)
+        if table is tables.sessions and but is not None:
+            of_owner = of_owner.where(table.c.id != but)
+        ended += connection.execute(of_owner).rowcount
+    return ended
 
 
 def join(connection: Connection, group: str, users: Iterable[str]) -> None:
@@ -141,6 +155,27 @@ def principals_of(connection: Connection, number: int) -> frozenset[int]:
         return frozenset()
     of_user = select(_memberships.c.group_id).where(_memberships.c.user_id == number)
     return frozenset({number, *connection.scalars(of_user)})
+
+
+def roles_of(connection: Connection, number: int) -> frozenset[Role]:
+    """The roles of a user and of the user's groups; none for the operator, who needs none."""
+    mine = principals_of(connection, number)
+    query = select(_roles.c.role).where(_roles.c.principal_id.in_(mine))
+    return frozenset(connection.scalars(query))
+
+
+def enabled_owner(connection: Connection, number: int) -> Owner | None:
+    """The user or the operator of this number; None for one who is disabled or gone."""
+    query = select(_principals.c.kind).where(
+        _principals.c.id == number, _principals.c.kind != "group", ~_principals.c.disabled
+    )
+    kind: str | None = connection.execute(query).scalar_one_or_none()
+    return None if kind is None else owner(kind, number)
+
+
+def owner(kind: str, number: int) -> Owner:
+    """Who a principal that is no group is to those who ask."""
+    return "operator" if kind == OPERATOR else number
 
 
 def operator(connection: Connection) -> int:

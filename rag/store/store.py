@@ -25,15 +25,20 @@ from rag.store import (
 )
 from rag.store import withheld as withheld_records
 from rag.store.access import Grant, Limit, Right
+from rag.store.accounts import Accounts
 from rag.store.conversations import Conversations
 from rag.store.database import Database
 from rag.store.documents import CollectionInfo
 from rag.store.feedback import Feedbacks
 from rag.store.idempotency import Idempotency
 from rag.store.integrity import Stats
+from rag.store.keys import Keys
+from rag.store.minted import Mint
 from rag.store.originals import Originals
+from rag.store.passwords import Passwords
 from rag.store.people import Group, Kind, Person
 from rag.store.quarantine import Quarantined
+from rag.store.signing import Clock, Signing, now
 from rag.store.withheld import Withheld
 from rag.types import (
     Access,
@@ -67,24 +72,30 @@ def _refuse_a_lost_database(url: str, data_dir: Path) -> None:
 class Store:
     """The SQL store. Safe to share between threads; each process opens its own."""
 
-    def __init__(self, database: Database, data_dir: Path) -> None:
+    def __init__(self, database: Database, data_dir: Path, clock: Clock = now) -> None:
         self._database = database
         self.data_dir = data_dir
         self.originals = Originals(data_dir / "originals")
         self.conversations = Conversations(database)
         self.feedback = Feedbacks(database)
         self.idempotency = Idempotency(database)
+        self.accounts = Accounts(database)
+        self.passwords = Passwords(database, clock)
+        self.signing = Signing(database, Mint(data_dir), clock)
+        self.keys = Keys(database, clock)
 
     @classmethod
-    def open(cls, url: str, *, data_dir: Path) -> Self:
+    def open(cls, url: str, *, data_dir: Path, clock: Clock = now) -> Self:
         """Open the database at a SQLAlchemy URL, creating and migrating it where needed.
+
+        By the clock, sessions, links and keys end.
 
         Raises:
             ConfigError: the URL names neither a SQLite file nor PostgreSQL.
             StoreError: the database cannot be reached, written or migrated, or is not ours.
         """
         _refuse_a_lost_database(url, data_dir)
-        return cls(Database.open(url, data_dir=data_dir), data_dir)
+        return cls(Database.open(url, data_dir=data_dir), data_dir, clock)
 
     def close(self) -> None:
         """Close every connection. The store cannot be used afterwards."""

@@ -15,9 +15,8 @@ from fastapi import FastAPI
 from rag.api.app import create_app
 from rag.api.quotas import Shares
 from rag.api.serve import bound_socket, server_config
-from rag.api.tokens import Owner
 from rag.appliance import Appliance
-from rag.store import Store
+from rag.store import Owner, Store
 
 TOKEN = "a-token-for-the-tests-only"
 REQUEST_ID = "request-of-a-kept-turn"
@@ -44,12 +43,13 @@ class Live:
 
     def session(self, owner: Owner = "operator") -> str:
         """A new browser session, made by the server itself."""
-        return str(self.app.state.gate.sessions.issue(owner))
+        return self.store.signing.begin(owner, "link")
 
     @property
     def store(self) -> Store:
-        """The server's own."""
-        return self.app.state.backing.appliance().store  # type: ignore[no-any-return]
+        """The server's own store."""
+        store: Store = self.app.state.backing.appliance().store
+        return store
 
     def filled(self, path: str, owner: int | None = None) -> str:
         """A path with the ids of what there is to be called, made where a call may use it up.

@@ -79,6 +79,7 @@ OPEN_ROUTES = {
     ("GET", "/healthz"): Call("/healthz"),
     ("GET", "/readyz"): Call("/readyz"),
     ("GET", "/login"): Call("/login?token=wrong", status=401),
+    ("POST", "/login"): Call("/login", status=400),
 }
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 LET_IN = {
@@ -125,6 +126,14 @@ SHUT_OUT = {
         "Cookie": "citadel_session={session}",
         "Sec-Fetch-Site": "cross-site",
     },
+}
+
+FROM_ELSEWHERE = {
+    "foreign origin",
+    "opaque origin",
+    "origin of another port",
+    "another site",
+    "session, another site",
 }
 
 
@@ -188,8 +197,10 @@ def test_open_routes_answer_everyone_alike(live: Live, route: tuple[str, str], c
     headers = (LET_IN | SHUT_OUT)[caller]
     response = send(live, route[0], OPEN_ROUTES[route], headers)
     signed_in = "citadel_session={session}" in headers.get("Cookie", "")
-    if route[1] == "/login" and signed_in:  # a used link just leads who is signed in to the page
+    if route == ("GET", "/login") and signed_in:  # a used link leads who is signed in to the page
         assert response.status_code == 303
+    elif route == ("POST", "/login") and caller in FROM_ELSEWHERE:
+        assert response.status_code == 403
     else:
         assert response.status_code == OPEN_ROUTES[route].status
 

@@ -10,14 +10,14 @@ import pytest
 from api_live import UI_PORT, Live
 
 from rag.api import tokens
-from rag.api.tokens import Issued, api_token
+from rag.api.tokens import api_token
 from rag.errors import ConfigError
 from rag.settings import load_settings
 
 
 def link_of(live: Live) -> str:
     """A link as `citadel serve` prints it."""
-    return f"/login?token={live.app.state.gate.links.issue('operator')}"
+    return f"/login?token={live.store.signing.link('operator')}"
 
 
 def test_a_link_gives_a_session_and_leads_to_the_page(live: Live) -> None:
@@ -51,7 +51,7 @@ def test_who_is_signed_in_gets_the_page_from_a_used_link(live: Live) -> None:
 
 
 def test_a_session_is_no_link_and_a_link_no_session(live: Live) -> None:
-    link = live.app.state.gate.links.issue("operator")
+    link = live.store.signing.link("operator")
     with live.client() as client:
         assert client.get(f"/login?token={live.session()}").status_code == 401
         cookie = {"Cookie": f"citadel_session={link}"}
@@ -74,25 +74,6 @@ def test_a_program_can_ask_for_another_link(live: Live, client: httpx.Client) ->
     assert made["url"].startswith(live.url)
     with live.client() as browser:
         assert browser.get(made["url"]).status_code == 303
-
-
-def test_tokens_that_were_issued_expire() -> None:
-    now = 0.0
-    issued = Issued(10.0, clock=lambda: now)
-    token = issued.issue("operator")
-    now = 9.9
-    assert issued.owner(token) == "operator"
-    now = 10.0
-    assert issued.owner(token) is None
-    assert issued.redeem(token) is None
-
-
-def test_the_number_of_live_tokens_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tokens, "MAX_LIVE", 3)
-    issued = Issued(10.0)
-    first, *rest = [issued.issue("operator") for _ in range(4)]
-    assert issued.owner(first) is None
-    assert all(issued.owner(token) for token in rest)
 
 
 def test_the_api_token_is_made_once_and_only_its_owner_can_read_it(tmp_path: Path) -> None:

@@ -37,7 +37,6 @@ def store(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Iterator[St
         store.join_group("people", ["ann", "dan"])
         store.grant("hr", "group:people", "read")
         store.grant("finance", "user:bob", "read")
-        store.set_disabled("dan", True)
         yield store
 
 
@@ -51,7 +50,10 @@ def server(store: Store) -> Iterator[Live]:
 
 
 def signed_in(server: Live, store: Store, name: str) -> httpx.Client:
+    store.set_disabled(name, False)
     session = server.session(store.user_number(name))
+    if name == "dan":
+        store.set_disabled(name, True)
     cookie = {"Cookie": f"citadel_session={session}", "Host": f"127.0.0.1:{server.port}"}
     return server.client(headers=cookie)
 
@@ -154,7 +156,9 @@ def test_a_session_ends_with_its_account_also_where_the_name_comes_back(
         store.set_disabled("eve", True)
         refused = client.get("/v1/status")
         assert refused.status_code == 401
-        assert "no longer in use" in json.dumps(refused.json())
+        assert "the session has ended" in json.dumps(refused.json())
+        store.set_disabled("eve", False)
+        assert client.get("/v1/status").status_code == 401, "sessions do not come back"
         store.remove_principal("user", "eve")
         store.add_principal("user", "eve")
         store.grant("hr", "user:eve", "read")
