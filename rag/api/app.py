@@ -9,7 +9,19 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from rag.api import about, ask, chat, conversations, docs, documents, feedback, login, metrics
+from rag.api import (
+    about,
+    ask,
+    chat,
+    conversations,
+    docs,
+    documents,
+    feedback,
+    keys,
+    login,
+    me,
+    metrics,
+)
 from rag.api.about import DISTRIBUTION
 from rag.api.auth import Gate
 from rag.api.backing import Backing
@@ -68,7 +80,19 @@ def create_app(
     app.add_middleware(Border, gate=gate, quotas=app.state.quotas)
     for error in (CitadelError, HTTPException, RequestValidationError):
         app.add_exception_handler(error, on_error)
-    for room in (ask, chat, conversations, feedback, documents, about, metrics, login, docs):
+    for room in (
+        ask,
+        chat,
+        conversations,
+        feedback,
+        documents,
+        about,
+        metrics,
+        login,
+        me,
+        keys,
+        docs,
+    ):
         app.include_router(room.router)
     app.router.routes.append(app.state.mcp.route)
     _document(app)

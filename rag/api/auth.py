@@ -56,6 +56,7 @@ ASK_ADMIN = "Ask your administrator."
 _HOST = re.compile(r"(?P<name>[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:(?P<port>\d{1,5}))?")
 
 
+Kind = Literal["bearer", "session", "same_user", "key"]
 Right = Literal["search", "query", "ingest", "admin"]
 ALL_RIGHTS: frozenset[Right] = frozenset(get_args(Right))
 
@@ -68,7 +69,7 @@ class Caller:
     What the person behind it may read or manage is another question; both have to allow a call.
     """
 
-    kind: Literal["bearer", "session", "same_user", "key"]
+    kind: Kind
     owner: Owner
     rights: frozenset[Right] = ALL_RIGHTS
     roles: frozenset[Role] = frozenset()  # the operator needs none
@@ -254,8 +255,13 @@ def for_role(caller: Caller, role: Role) -> None:
     Raises:
         Forbidden: the caller has not.
     """
-    if caller.owner != "operator" and role not in caller.roles:
+    if not has_role(caller, role):
         raise Forbidden(f"this is for those with the role {role!r}", hint=ASK_ADMIN)
+
+
+def has_role(caller: Caller, role: Role) -> bool:
+    """Whether a caller has a role, or needs none."""
+    return caller.owner == "operator" or role in caller.roles
 
 
 def for_operator(caller: Caller) -> None:

@@ -35,6 +35,11 @@ def _feeder(caller: Anyone) -> Caller:
     return caller
 
 
+def _holder(caller: Anyone) -> Caller:
+    for_rights(caller, "admin")
+    return caller
+
+
 def _admin(caller: Anyone) -> Caller:
     for_rights(caller, "admin")
     for_role(caller, "admin")
@@ -55,6 +60,8 @@ Asker = Annotated[Caller, Depends(_asker)]
 """Who asks questions, and keeps conversations."""
 Feeder = Annotated[Caller, Depends(_feeder)]
 """Who brings documents in or takes them out; the store asks for `manage` on the collection."""
+Holder = Annotated[Caller, Depends(_holder)]
+"""Who looks after an account: its sessions, its keys. Whose, the route says."""
 Admin = Annotated[Caller, Depends(_admin)]
 """Who administers people, grants and keys. That alone opens no document."""
 Auditor = Annotated[Caller, Depends(_auditor)]

@@ -33,7 +33,7 @@ MEANINGS = {
     409: "The same request is being done at this moment.",
     412: "It has been changed since you have read it.",
     413: "The request body is too large.",
-    429: "More than your share, or too many questions wait for the engine; see Retry-After.",
+    429: "More than your share, or too much at once; see Retry-After.",
     422: "The request is not valid.",
     500: "Something failed inside the server.",
     503: "Still loading, or a part is not available; see Retry-After.",

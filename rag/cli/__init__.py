@@ -5,7 +5,17 @@ and an exit code. This room does not know how anything is done: every command ca
 does. What is heavy is imported only when a command needs it, so that `--help` is quick.
 """
 
-from rag.cli import ask, blocked, engine, house, ingest, people, quarantine  # noqa: F401  each adds its own
+from rag.cli import (  # noqa: F401  each adds its own
+    ask,
+    blocked,
+    engine,
+    house,
+    ingest,
+    keys,
+    people,
+    quarantine,
+    sign_in,
+)
 from rag.cli.app import main
 
 __all__ = ["main"]

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from rag.cli.app import CollectionOption, JsonOption, app, open_store, print_json, say
+from rag.cli.passwords import StdinOption, password_for
 
 users = typer.Typer(no_args_is_help=True, help="The people who may be granted something.")
 groups = typer.Typer(no_args_is_help=True, help="Groups of people.")
@@ -26,8 +27,20 @@ def add_user(
     into: Annotated[
         list[str] | None, typer.Option("--group", "-g", help="Put into this group as well.")
     ] = None,
+    roles: Annotated[
+        list[str] | None, typer.Option("--role", help="admin or auditor; repeatable.")
+    ] = None,
+    typed: Annotated[bool, typer.Option("--password", help="Ask for a password.")] = False,
+    from_stdin: StdinOption = False,
 ) -> None:
-    """Add a user, who may read nothing until something is granted."""
+    """Add a user, who may read nothing until something is granted.
+
+    Without a password the user signs in by links (`citadel user link`), or as the company does.
+    """
+    from rag.store import role_of
+
+    given = [role_of(role) for role in roles or ()]
+    password = password_for(name, from_stdin) if typed or from_stdin else None
     with open_store(ctx) as store:
         known = {group.name for group in store.groups()}
         if missing := sorted(set(into or ()) - known):
@@ -35,6 +48,10 @@ def add_user(
         store.add_principal("user", name)
         for group in into or ():
             store.join_group(group, [name])
+        for role in given:
+            store.accounts.give_role(f"user:{name}", role)
+        if password is not None:
+            store.passwords.set(name, password)
     typer.echo(f"added user:{name}")
 
 
@@ -42,27 +59,31 @@ def add_user(
 def list_users(ctx: typer.Context, as_json: JsonOption = False) -> None:
     """Show all users with their groups."""
     with open_store(ctx) as store:
-        found = store.people()
+        found, held = store.people(), store.accounts.roles()
+    roles = {p.name: held.get(f"user:{p.name}", ()) for p in found}
     if as_json:
-        print_json(
+        users_json = [
             {
-                "users": [
-                    {"name": p.name, "disabled": p.disabled, "groups": list(p.groups)}
-                    for p in found
-                ]
+                "name": p.name,
+                "disabled": p.disabled,
+                "groups": list(p.groups),
+                "roles": list(roles[p.name]),
             }
-        )
+            for p in found
+        ]
+        print_json({"users": users_json})
         return
-    lines = [
-        f"{p.name}{' (disabled)' if p.disabled else ''}  {', '.join(p.groups)}".rstrip()
-        for p in found
-    ]
+    lines = []
+    for p in found:
+        marks = [*roles[p.name], *(["disabled"] if p.disabled else [])]
+        mark = f" ({', '.join(marks)})" if marks else ""
+        lines.append(f"{p.name}{mark}  {', '.join(p.groups)}".rstrip())
     typer.echo("\n".join(lines) or "There are no users yet. Add one with: citadel user add NAME")
 
 
 @users.command("disable")
 def disable_user(ctx: typer.Context, name: Name) -> None:
-    """Let a user read nothing from now on; what was granted is kept."""
+    """Let a user in no more: sessions end, keys stop; what was granted is kept."""
     with open_store(ctx) as store:
         store.set_disabled(name, True)
     typer.echo(f"disabled user:{name}")
@@ -70,7 +91,7 @@ def disable_user(ctx: typer.Context, name: Name) -> None:
 
 @users.command("enable")
 def enable_user(ctx: typer.Context, name: Name) -> None:
-    """Let a disabled user read again what was granted."""
+    """Let a disabled user in again, to what was granted; keys work again."""
     with open_store(ctx) as store:
         store.set_disabled(name, False)
     typer.echo(f"enabled user:{name}")
