@@ -9,10 +9,10 @@ import pytest
 from api_live import Live
 from playwright.sync_api import sync_playwright
 
-from rag.api import chat_models, examples, models, requests, talk_models
+from rag.api import chat_models, credentials, examples, models, requests, talk_models
 
 METHODS = {"get", "post", "put", "patch", "delete"}
-NO_JSON = {"image/png", "text/markdown", "*/*", "application/openmetrics-text"}
+NO_JSON = {"image/png", "text/html", "text/markdown", "*/*", "application/openmetrics-text"}
 
 
 @pytest.fixture
@@ -95,6 +95,12 @@ def test_credentials_are_documented(openapi: dict[str, Any]) -> None:
         (models.FailureList, examples.FAILURES),
         (models.Status, examples.STATUS),
         (models.LoginLink, examples.LOGIN_LINK),
+        (credentials.Me, credentials.ME),
+        (credentials.Session, credentials.SESSION),
+        (credentials.Key, credentials.KEY),
+        (credentials.MadeKey, credentials.MADE_KEY),
+        (credentials.NewKey, credentials.NEW_KEY),
+        (credentials.NewPassword, credentials.PASSWORD),
         (models.Health, examples.HEALTH),
         (models.Readiness, examples.READINESS),
         (models.Problem, examples.PROBLEM),

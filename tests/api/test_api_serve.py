@@ -79,12 +79,22 @@ def test_it_prints_a_link_serves_and_ends_cleanly(
             assert shown.status_code == 200
             assert shown.history[0].status_code == 303
             assert "<html" in shown.text
+        _first_admin_signs_in(server.errors.read_text())
         server.process.send_signal(number)
         rest, _ = server.process.communicate(timeout=30)
         assert server.process.returncode == 0
         assert rest == ""
         assert "Traceback" not in server.errors.read_text()
         assert not page.is_running()
+
+
+def _first_admin_signs_in(said: str) -> None:
+    """By the link that the first start prints beside the operator's."""
+    [link] = re.findall(r"The first admin, user 'admin', signs in by (\S+)\n", said)
+    with httpx.Client(trust_env=False, verify=False) as browser:
+        assert browser.get(link).status_code == 303
+        me = browser.get(httpx.URL(link).copy_with(path="/v1/me", query=None)).json()
+    assert (me["name"], me["roles"]) == ("admin", ["admin"])
 
 
 def test_a_page_that_dies_is_started_again(tmp_path: Path, models: Path) -> None:
