@@ -30,7 +30,13 @@ the `Access` of its caller.
     GET    /v1/failures                             {failures: [{collection, path, error, hint, …}]}
     GET    /v1/status                               {version, model_id, n_documents, indexed, …}
     POST   /v1/login-links                          {url, expires_in_s}: a one-time link to the page
-    GET    /login?token=…                           one-time token for a session cookie, then 303
+    GET    /login, /login?token=…                   a form; one-time token for a session, then 303
+    POST   /login                                   name and password for a session, then 303
+    POST   /v1/sign-out                             204; this session has ended
+    GET    /v1/me                                   {name, kind, roles, rights, groups, collections}
+    POST   /v1/me/password                          204; your other sessions have ended
+    GET    /v1/sessions, DELETE /v1/sessions/{id}   where you are signed in; an end to it
+    GET    /v1/keys, POST, DELETE /v1/keys/{id}     your API keys; {…, key} where one is made
     GET    /healthz, /readyz                        the process lives; it can answer questions
     GET    /metrics                                 counts and times, for Prometheus
     GET    /docs, /openapi.json                     this, machine-readable

@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from rag.api.auth import Kind, Right
-from rag.api.requests import Plain
+from rag.api.requests import Plain, Secret
 from rag.store import How, Role, Scope
 
 Example = dict[str, Any]
@@ -133,5 +133,5 @@ class NewPassword(_Model):
     """A password to be set."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [PASSWORD]})
-    password: str = Field(max_length=4000, description="12 characters or more, not the name.")
-    current: str = Field("", max_length=4000, description="The one until now, if there is one.")
+    password: Secret = Field(description="12 characters or more, not the name.")
+    current: Secret = Field("", description="The one until now, if there is one.")

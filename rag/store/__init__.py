@@ -2,7 +2,8 @@
 
 In come parsed, chunked and embedded documents, one transaction a source file; out go the rows that
 a caller's `Access` allows, and the change log that the indexes follow. This is the only room that
-opens a database session and the only one that knows SQLAlchemy. It does not know how a file is
+opens a database session and the only one that knows SQLAlchemy. It also keeps who there is, and the
+sessions, passwords and keys that they are known by. It does not know how a file is
 parsed, how a vector is made or how an index is built.
 """
 

@@ -45,6 +45,8 @@ class Accounts:
 
     def enabled_user(self, name: str) -> int | None:
         """The number of a user; None for one who is disabled or gone."""
+        if not people.is_name(name):
+            return None
         query = select(_principals.c.id).where(
             _principals.c.kind == "user", _principals.c.name == name, ~_principals.c.disabled
         )

@@ -107,6 +107,9 @@ def _normal(text: str) -> str:
 
 
 def _of(connection: Connection, name: str) -> tuple[int | None, str | None]:
+    """The number and the hash of a user who may come in."""
+    if not people.is_name(name):  # nor anything that a database would refuse
+        return None, None
     query = (
         select(_principals.c.id, _passwords.c.hash)
         .join(_passwords, _passwords.c.user_id == _principals.c.id)

@@ -46,7 +46,7 @@ def add(connection: Connection, kind: Kind, name: str) -> int:
     Raises:
         BadRequest: the name is taken, or is none.
     """
-    if not _NAME.fullmatch(name):
+    if not is_name(name):
         raise BadRequest(
             f"{name!r} is no name for a {kind}",
             hint="Letters, digits and any of . _ @ + - make a name, 100 at the most.",
@@ -57,6 +57,11 @@ def add(connection: Connection, kind: Kind, name: str) -> int:
     row = insert(_principals).values(**values).returning(_principals.c.id)
     number: int = connection.execute(row).scalar_one()
     return number
+
+
+def is_name(text: str) -> bool:
+    """Whether a user or group may be called that."""
+    return _NAME.fullmatch(text) is not None
 
 
 def remove(connection: Connection, kind: Kind, name: str) -> None:

@@ -120,6 +120,7 @@ def test_the_form_needs_no_script_and_nothing_from_elsewhere(live: Live, browser
         ({"name": "cat", "password": PASSWORD}, 401, "The name or the password is wrong."),
         ({"name": "operator", "password": PASSWORD}, 401, "The name or the password is wrong."),
         ({"name": '"><b>', "password": "x"}, 401, "The name or the password is wrong."),
+        ({"name": "ben\0", "password": PASSWORD}, 401, "The name or the password is wrong."),
         ({"name": "ben"}, 400, "Type your name and your password."),
         ({}, 400, "Type your name and your password."),
     ],
@@ -218,6 +219,9 @@ def test_a_changed_password_ends_the_other_sessions(browser: Browser) -> None:
     assert there.get("/v1/me").status_code == 200
     change["current"] = PASSWORD
     assert here.post("/v1/me/password", json=change | {"password": "short"}).status_code == 400
+    half = b'{"password": "half of a character \\ud800", "current": ""}'
+    typed = {"Content-Type": "application/json"}
+    assert here.post("/v1/me/password", content=half, headers=typed).status_code == 422
     assert here.post("/v1/me/password", json=change).status_code == 204
     assert here.get("/v1/me").status_code == 200
     assert there.get("/v1/me").status_code == 401
