@@ -51,6 +51,8 @@ def add(connection: Connection, kind: Kind, name: str) -> int:
             f"{name!r} is no name for a {kind}",
             hint="Letters, digits and any of . _ @ + - make a name, 100 at the most.",
         )
+    if name == OPERATOR:
+        raise BadRequest(f"{name!r} is who runs the commands", hint="Choose another name.")
     if _find(connection, kind, name) is not None:
         raise BadRequest(f"there is a {kind} {name!r} already")
     values = {"kind": kind, "name": name, "disabled": False, "created_at": datetime.now(UTC)}

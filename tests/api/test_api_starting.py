@@ -32,6 +32,10 @@ def test_it_listens_while_it_loads(settings: Settings, ids: dict[str, int]) -> N
                 assert response.json()["type"] == "urn:citadel:problem:not-ready"
             asked = client.post("/v1/query", json={"question": "Why?"})
             assert asked.status_code == 503
+            assert client.get("/login").status_code == 200
+            signed_in = client.post("/login", data={"name": "ann", "password": "any"})
+            assert signed_in.status_code == 503
+            assert "Citadel is still loading" in signed_in.text
         finally:
             go_on.set()
         wait_for(lambda: client.get("/readyz").status_code == 200)

@@ -112,6 +112,7 @@ def test_what_cannot_be_is_said(citadel: Citadel) -> None:
         (("user", "add", "eve", "--password-stdin"), "the password has 0 characters only"),
         (("user", "add", "eve", "--password"), "Use --password-stdin in scripts."),
         (("user", "add", "eve", "--role", "boss"), "The roles are admin and auditor."),
+        (("user", "add", "operator"), "Choose another name."),
         (("user", "link", "eve"), "there is no user 'eve'"),
         (("key", "add", "x", "-s", "everything"), "no scope everything"),
         (("key", "revoke", "7"), "there is no key 7 in use"),
