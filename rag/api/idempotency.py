@@ -34,6 +34,8 @@ REPEATABLE = frozenset(
         ("PATCH", "/v1/conversations/{conversation_id}"),
         ("DELETE", "/v1/conversations/{conversation_id}"),
         ("PUT", "/v1/feedback"),
+        ("DELETE", "/v1/sessions/{session_id}"),
+        ("DELETE", "/v1/keys/{key_id}"),
     }
 )
 KEPT_HEADERS = ("content-type", "etag", "location")

@@ -44,7 +44,7 @@ Said = Annotated[str, Field(max_length=MAX_ANSWER_CHARS), AfterValidator(plain)]
 Depth = Literal["quick", "standard", "exhaustive"]
 Plain = Annotated[str, Field(max_length=500), AfterValidator(plain)]
 Collections = Annotated[list[Plain], Field(min_length=1, max_length=100), BeforeValidator(_listed)]
-Secret = Annotated[str, Field(max_length=4000), AfterValidator(_plain)]
+Secret = Annotated[str, Field(max_length=4000), AfterValidator(plain)]
 Number = Annotated[int, Field(ge=1, le=MAX_ID)]  # of a session or a key
 NARROW = "One collection or several; narrows what is searched and can never widen it."
 

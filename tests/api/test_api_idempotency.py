@@ -22,6 +22,9 @@ NOT_KEPT = {
     ("POST", "/v1/chat/completions"): "as /v1/query",
     ("POST", "/mcp"): "as /v1/query, and changes nothing",
     ("POST", "/v1/login-links"): "has a secret in it",
+    ("POST", "/v1/keys"): "has a secret in it",
+    ("POST", "/v1/me/password"): "has a secret in its request",
+    ("POST", "/v1/sign-out"): "who sends it again is nobody by then",
 }
 
 

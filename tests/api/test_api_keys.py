@@ -13,10 +13,23 @@ from test_api_access import ROUTES
 from rag.store import Scope, Store
 
 ANYTHING = frozenset({"search", "query", "ingest", "admin"})
+ASKING = frozenset({"query"})
 READING = frozenset({"search", "query"})
 NEEDS: dict[tuple[str, str], frozenset[str]] = {
     ("POST", "/v1/search"): frozenset({"search"}),
-    ("POST", "/v1/query"): frozenset({"query"}),
+    ("POST", "/v1/query"): ASKING,
+    ("POST", "/v1/chat/completions"): ASKING,
+    ("GET", "/v1/models"): ASKING,
+    ("GET", "/v1/models/{model}"): ASKING,
+    ("POST", "/mcp"): READING,
+    ("POST", "/v1/conversations"): ASKING,
+    ("GET", "/v1/conversations"): ASKING,
+    ("GET", "/v1/conversations/{conversation_id}"): ASKING,
+    ("PATCH", "/v1/conversations/{conversation_id}"): ASKING,
+    ("DELETE", "/v1/conversations/{conversation_id}"): ASKING,
+    ("GET", "/v1/conversations/{conversation_id}/export"): ASKING,
+    ("PUT", "/v1/feedback"): ASKING,
+    ("GET", "/v1/feedback"): frozenset({"admin"}),
     ("GET", "/v1/documents"): READING,
     ("GET", "/v1/documents/{document_id}"): READING,
     ("GET", "/v1/documents/{document_id}/text"): READING,
@@ -80,7 +93,7 @@ def answers(live: Live, headers: dict[str, str]) -> dict[tuple[str, str], httpx.
     """What every route says to who sends these headers."""
     with live.client(headers=headers) as client:
         return {
-            route: client.request(route[0], call.path.format(**live.ids), json=call.body)
+            route: client.request(route[0], live.filled(call.path), json=call.body)
             for route, call in ROUTES.items()
         }
 

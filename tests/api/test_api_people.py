@@ -16,7 +16,8 @@ from rag.settings import load_settings
 from rag.store import Store
 
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
-OPERATORS = {("GET", "/metrics"), ("POST", "/v1/login-links"), ("GET", "/v1/feedback")}
+OPERATORS = {("GET", "/metrics"), ("POST", "/v1/login-links")}
+ADMINS = {("GET", "/v1/feedback")}
 ABOUT_A_DOCUMENT = {route for route in ROUTES if "{document_id}" in route[1]}
 ANNS = {route for route in ROUTES if "{conversation_id}" in route[1]} | {("PUT", "/v1/feedback")}
 LEAVE = {"question": "How many days of paid annual leave does every employee receive?"}
@@ -64,7 +65,7 @@ def signed_in(server: Live, store: Store, name: str) -> httpx.Client:
 def expected(name: str, route: tuple[str, str], usual: int) -> int:
     if name == "dan":
         return 401
-    if route in OPERATORS:
+    if route in OPERATORS or (route in ADMINS and name != "adi"):
         return 403
     if route[1] == "/v1/me/password":
         return 400
