@@ -13,13 +13,11 @@ from pathlib import Path
 import yaml
 
 from rag.errors import BadRequest, IngestError
-from rag.store import parsed_principal
+from rag.store import Readers, parsed_principal
 
 ACCESS_FILE = ".citadel-access.yaml"
 EVERYONE = "everyone"
 MAX_BYTES = 100_000
-
-Readers = tuple[str, ...] | None  # None: everyone who may read the collection
 
 
 def readers_of(folder: str) -> dict[str, Readers]:

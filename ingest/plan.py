@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from ingest.access import Readers
 from ingest.scan import Scan
+from rag.store import Said
 from rag.types import SourceFile
 
 
@@ -59,9 +59,9 @@ class Plan:
     moves: list[Move] = field(default_factory=list)
     touched: list[SourceFile] = field(default_factory=list)
     gone: list[SourceFile] = field(default_factory=list)
-    readers: dict[str, Readers] = field(default_factory=dict)  # by folder, where it says who
-    unread: list[str] = field(default_factory=list)  # folders in which nobody could look
-    roots: list[str] = field(default_factory=list)
+    said: Said = field(default_factory=Said)  # who may read what
+    n_limited: int = 0  # files that not everyone may read, by their permissions
+    strangers: list[str] = field(default_factory=list)  # who could by permissions, but is unknown
     refused: list[SourceFile] = field(default_factory=list)
     listed: list[SourceFile] = field(default_factory=list)
     n_unchanged: int = 0

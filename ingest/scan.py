@@ -13,9 +13,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ingest.access import Readers, readers_above, readers_of
+from ingest.access import readers_above, readers_of
 from ingest.ignore import Rules
+from ingest.permissions import Permissions
 from rag.errors import BadRequest, IngestError
+from rag.store import Readers
 from rag.types import SourceFile
 
 MAX_URI_BYTES = 1900  # the store takes 2,000; attachments need some for their own name
@@ -31,6 +33,7 @@ class Scan:
     unread: list[str] = field(default_factory=list)  # refused folders: what is in them is unknown
     n_ignored: int = 0  # a folder counts as one
     readers: dict[str, Readers] = field(default_factory=dict)  # by folder, where it says who
+    by_system: dict[str, Readers] = field(default_factory=dict)  # by file and folder, if asked for
 
     def knows(self, path: str) -> bool:
         """Whether `path` would have been seen if it were there."""
@@ -39,10 +42,11 @@ class Scan:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a scan leaves out."""
+    """What a scan leaves out, and whether it looks who may read what it finds."""
 
     max_file_bytes: int
     exclude: str = ""  # a folder that is never entered: the appliance's own data
+    permissions: Permissions | None = None
 
 
 def absolute_roots(paths: Sequence[Path], *, allow_missing: bool = False) -> list[str]:
@@ -102,6 +106,8 @@ def _add_folder(first: _Folder, limits: Limits, into: Scan, say: Callable[[int],
     while stack:
         folder = stack.pop()
         try:
+            if limits.permissions is not None:
+                into.by_system[folder.path] = limits.permissions.through(folder.path)
             rules = folder.rules.within(folder.path)
             readers = readers_of(folder.path)
             entries = _entries(folder.path)
@@ -186,6 +192,8 @@ def _add_file(path: str, target: str, limits: Limits, into: Scan) -> None:
     """Add the file at `target` under the name `path`, or refuse it."""
     try:
         status = os.stat(target)  # noqa: PTH116
+        if limits.permissions is not None:
+            into.by_system[path] = limits.permissions.readers(path, target, status)
     except FileNotFoundError:  # removed since the folder was listed
         return
     except OSError as error:

@@ -16,7 +16,8 @@ from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
 
-from ingest.access import ACCESS_FILE, Readers
+from ingest.access import ACCESS_FILE
+from ingest.permissions import Permissions
 from ingest.plan import Move, Plan, Recipe, Task, compare
 from ingest.progress import Progress
 from ingest.scan import Limits, Scan, absolute_roots, scan
@@ -24,7 +25,7 @@ from ingest.work import Work, failed
 from rag.errors import IngestError, NotFound, ParseError
 from rag.search.embed import Embedder
 from rag.settings import Settings
-from rag.store import Store
+from rag.store import Readers, Said, Store
 from rag.types import SourceFile
 
 MAX_WORKERS = 3  # unless set: more parsers than that outrun the embedding and only cost memory
@@ -51,6 +52,7 @@ class Report:
     unchanged: int = 0
     removed: int = 0
     failed: list[Failed] = field(default_factory=list)
+    relimited: int = 0  # known files that have other readers than before
     documents: int = 0
     chunks: int = 0
     seconds: float = 0.0
@@ -72,9 +74,16 @@ class Site:
 
 
 def make_plan(
-    site: Site, paths: Sequence[Path], collection: str, *, allow_empty: bool = False
+    site: Site,
+    paths: Sequence[Path],
+    collection: str,
+    *,
+    allow_empty: bool = False,
+    posix: bool | None = None,
 ) -> Plan:
     """Compare files and folders with what the collection holds of them. Writes nothing.
+
+    `posix` says whether the files' permissions count; None: where they did so before.
 
     Raises:
         BadRequest: a path does not exist.
@@ -87,20 +96,41 @@ def make_plan(
     stored: dict[str, SourceFile] = {}
     limits = Limits(site.settings.max_file_bytes, str(site.settings.data_dir))
     roots = absolute_roots(paths, allow_missing=allow_empty)
+    mapped = _mapped(site.store, collection, roots, posix)
+    permissions = Permissions(site.store.people(), site.store.groups()) if mapped else None
     for root in roots:
         site.progress.stage(f"looking through {root}")
         if os.path.lexists(root):
-            scan(root, limits, seen, site.progress.found)
+            looking = replace(limits, permissions=permissions if root in mapped else None)
+            scan(root, looking, seen, site.progress.found)
         before = _stored(site.store, collection, root)
         if not allow_empty:
             _refuse_empty(root, before, seen)
         stored |= {source.uri: source for source in before}
     site.progress.stage("comparing")
     plan = compare(seen, stored.values(), site.recipe)
-    plan.readers, plan.unread, plan.roots = seen.readers, seen.unread, roots
+    plan.said = Said(roots, seen.readers, seen.by_system, mapped, seen.unread)
+    plan.n_limited = sum(seen.by_system.get(uri) is not None for uri in seen.files)
+    plan.strangers = sorted(permissions.strangers) if permissions else []
     _refuse_unknown(site.store, seen.readers)
     plan.seconds = time.monotonic() - started
     return plan
+
+
+def _mapped(store: Store, collection: str, roots: list[str], posix: bool | None) -> list[str]:
+    """The roots whose permissions count: as it is said, or where it was said of a part before."""
+    if posix is not None:
+        return roots if posix else []
+    known = [_as_folder(root) for root in store.mapped_roots(collection)]
+    return [
+        root
+        for root in roots
+        if any(_as_folder(root).startswith(k) or k.startswith(_as_folder(root)) for k in known)
+    ]
+
+
+def _as_folder(path: str) -> str:
+    return path.rstrip("/") + "/"
 
 
 def _refuse_unknown(store: Store, readers: dict[str, Readers]) -> None:
@@ -145,8 +175,7 @@ def carry_out(site: Site, plan: Plan, collection: str) -> Report:
     report = Report(unchanged=plan.n_unchanged)
     # New limits come first and old ones go last: nothing can be read for a moment by whom its
     # folder leaves out, also where the folder has moved or is being removed.
-    limits = (collection, plan.roots, plan.readers, plan.unread)
-    site.store.sync_limits(*limits, prune=False)
+    report.relimited = site.store.sync_limits(collection, plan.said, prune=False)
     for source in plan.listed:
         report.fail(source)
     for source in plan.refused:
@@ -158,12 +187,17 @@ def carry_out(site: Site, plan: Plan, collection: str) -> Report:
     report.removed = sum(source.state == "ingested" for source in plan.gone)
     if tasks:
         _ingest(site, tasks, collection, report)
-    site.store.sync_limits(*limits)
+    report.relimited += apply_limits(site, plan, collection)
     _settle(site, report, swept=bool(plan.gone or report.updated))
     _count(site.store, collection, report)
     report.failed.sort()
     report.seconds = round(plan.seconds + time.monotonic() - started, 3)
     return report
+
+
+def apply_limits(site: Site, plan: Plan, collection: str) -> int:
+    """Bring the limits level with the plan; returns how many files have other readers then."""
+    return site.store.sync_limits(collection, plan.said)
 
 
 def _apply_moves(site: Site, moves: list[Move], collection: str, report: Report) -> Iterator[Task]:

@@ -9,11 +9,13 @@ import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import watchfiles
 
+from ingest.permissions import format_strangers
 from ingest.scan import absolute_roots
-from ingest.sync import Report, Site, carry_out, make_plan
+from ingest.sync import Report, Site, apply_limits, carry_out, make_plan
 from rag.errors import CitadelError
 
 Notices = Generator[set[tuple[watchfiles.Change, str]], None, None]
@@ -26,31 +28,53 @@ _TICK_MS = 1000
 
 
 def watch(
-    site: Site, paths: Sequence[Path], collection: str, *, rescan_s: float = RESCAN_S
+    site: Site,
+    paths: Sequence[Path],
+    collection: str,
+    *,
+    posix: bool | None = None,
+    rescan_s: float = RESCAN_S,
 ) -> None:
     """Sync now, and again whenever something changes. Returns only by an exception.
 
-    A run that fails is reported and tried again; it does not end the watch.
+    A run that fails is reported and tried again; it does not end the watch. `posix` as in
+    `make_plan`.
 
     Raises:
         BadRequest: a path does not exist at the start.
         KeyboardInterrupt: as it is meant to end.
     """
     roots = [Path(root) for root in absolute_roots(paths)]
+    watched = _Watched(site, roots, collection, posix, set())
     while True:
         with _notices(roots) as notices:
             next(notices)  # from here on nothing is missed, whatever happens during a sync
-            while _sync(site, roots, collection) and _changed(site, roots, notices, rescan_s):
+            while _sync(watched) and _changed(site, roots, notices, rescan_s):
                 pass
         time.sleep(RETRY_S)
 
 
-def _sync(site: Site, roots: list[Path], collection: str) -> bool:
+class _Watched(NamedTuple):
+    site: Site
+    roots: list[Path]
+    collection: str
+    posix: bool | None
+    told: set[str]  # the strangers of whom it was told
+
+
+def _sync(watched: _Watched) -> bool:
+    site, collection = watched.site, watched.collection
     try:
-        plan = make_plan(site, roots, collection)
-        if plan.is_empty:
+        plan = make_plan(site, watched.roots, collection, posix=watched.posix)
+        if new := set(plan.strangers) - watched.told:
+            site.progress.say(format_strangers(sorted(new)))
+            watched.told.update(new)
+        relimited = apply_limits(site, plan, collection) if plan.is_empty else 0
+        if plan.is_empty and not relimited:
             return True
-        site.progress.say(format_run(carry_out(site, plan, collection)))
+        report = carry_out(site, plan, collection)
+        report.relimited += relimited
+        site.progress.say(format_run(report))
     except CitadelError as error:
         site.progress.say(f"{error.message}; trying again in {RETRY_S:.0f} s. {error.hint}")
         return False
@@ -60,8 +84,8 @@ def _sync(site: Site, roots: list[Path], collection: str) -> bool:
 def format_run(report: Report) -> str:
     """One line about a run that changed something."""
     counts = (report.added, report.updated, report.moved, report.removed, len(report.failed))
-    words = ("added", "updated", "moved", "removed", "failed")
-    did = [f"{n:,} {word}" for n, word in zip(counts, words, strict=True) if n]
+    words = ("added", "updated", "moved", "removed", "failed", "with other readers")
+    did = [f"{n:,} {word}" for n, word in zip((*counts, report.relimited), words, strict=True) if n]
     return f"{time.strftime('%H:%M:%S')} {', '.join(did) or 'nothing new'}"
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Any
@@ -27,6 +28,22 @@ if TYPE_CHECKING:
 
 Paths = Annotated[list[Path], typer.Argument(help="Files and folders.", metavar="PATH…")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="A line for every file.")]
+
+
+class Whose(StrEnum):
+    """Whose word counts on who may read a file, besides grants and limits."""
+
+    posix = "posix"
+    none = "none"
+
+
+PermissionsOption = Annotated[
+    Whose | None,
+    typer.Option(
+        help="posix: only users and groups read a file whom its mode, its ACL and the folders "
+        "above let read it; none: all with the collection; as before where it isn't given.",
+    ),
+]
 AllowEmpty = Annotated[
     bool, typer.Option(help="Take a PATH that is empty or missing as really emptied.")
 ]
@@ -40,6 +57,7 @@ def ingest(
     as_json: JsonOption = False,
     dry_run: Annotated[bool, typer.Option(help="Show what would be done, and do nothing.")] = False,
     allow_empty: AllowEmpty = False,
+    permissions: PermissionsOption = None,
     verbose: Verbose = False,
 ) -> None:
     """Bring a collection level with files and folders.
@@ -48,6 +66,7 @@ def ingest(
 
     Hidden files and what a .citadelignore (gitignore syntax) names are passed over.
     """
+    from ingest.permissions import format_strangers
     from ingest.progress import open_progress
     from ingest.site import open_site
     from ingest.sync import carry_out, make_plan
@@ -61,7 +80,10 @@ def ingest(
             open_progress(verbose=verbose) as progress,
             open_site(settings, progress) as site,
         ):
-            plan = make_plan(site, paths, collection, allow_empty=allow_empty)
+            posix = _is_posix(permissions)
+            plan = make_plan(site, paths, collection, allow_empty=allow_empty, posix=posix)
+            if plan.strangers:
+                progress.say(format_strangers(plan.strangers))
             report = None if dry_run else carry_out(site, plan, collection)
     except KeyboardInterrupt as interrupt:
         say("citadel: interrupted; what was committed stays")
@@ -89,6 +111,7 @@ def watch(
     ctx: typer.Context,
     paths: Paths,
     collection: CollectionOption = "default",
+    permissions: PermissionsOption = None,
     verbose: Verbose = False,
 ) -> None:
     """Keep a collection level with folders until Ctrl-C."""
@@ -99,7 +122,11 @@ def watch(
     frame: Frame = ctx.obj
     settings = frame.settings()
     with open_progress(verbose=verbose) as progress, open_site(settings, progress) as site:
-        watch_paths(site, paths, collection)
+        watch_paths(site, paths, collection, posix=_is_posix(permissions))
+
+
+def _is_posix(permissions: Whose | None) -> bool | None:
+    return None if permissions is None else permissions is Whose.posix
 
 
 def report_json(report: "Report") -> dict[str, Any]:
@@ -119,7 +146,8 @@ def report_json(report: "Report") -> dict[str, Any]:
 
 def plan_json(plan: "Plan") -> dict[str, Any]:
     """The plan as it is printed with `--dry-run --json`."""
-    return {
+    permissions = {"limited": plan.n_limited} if plan.said.mapped else {}
+    return permissions | {
         "add": [task.seen.uri for task in plan.tasks if not task.is_update],
         "update": [task.seen.uri for task in plan.tasks if task.is_update],
         "move": [{"from": move.old_uri, "to": move.new.uri} for move in plan.moves],

@@ -31,7 +31,10 @@ def format_report(report: Report, collection: str) -> str:
     ]
     did = ", ".join(f"{n:,} {what}" for n, what in counts if n) or "nothing to do"
     holds = f"{_count(report.documents, 'document')}, {_count(report.chunks, 'chunk')}"
-    lines = [f"{did} in {duration(report.seconds)}", f"collection {collection!r} holds {holds}"]
+    lines = [f"{did} in {duration(report.seconds)}"]
+    if report.relimited:
+        lines.append(f"{_count(report.relimited, 'file')} with other readers than before")
+    lines.append(f"collection {collection!r} holds {holds}")
     if report.failed:
         lines += ["", format_failures(report.failed)]
     return "\n".join(lines)
@@ -74,9 +77,11 @@ def format_plan(plan: Plan) -> str:
     lines = [f"{'update' if t.is_update else 'add'}  {t.seen.uri}" for t in plan.tasks]
     lines += [f"move  {move.old_uri} → {move.new.uri}" for move in plan.moves]
     lines += [f"remove  {source.uri}" for source in plan.gone if source.state == "ingested"]
-    lines += [f"limit  {folder}: {_readers(named)}" for folder, named in plan.readers.items()]
+    lines += [f"limit  {folder}: {_readers(named)}" for folder, named in plan.said.by_file.items()]
     lines += [f"skip  {s.uri}: {s.error}" for s in (*plan.refused, *plan.listed)]
     shown = [one_line(line) for line in lines]
+    if plan.said.mapped:
+        shown.append(f"{_count(plan.n_limited, 'file')} not for everyone, by permissions")
     return "\n".join([*shown, f"{plan.n_unchanged + len(plan.touched):,} unchanged"])
 
 

@@ -11,8 +11,9 @@ from rag.store.accounts import FIRST_ADMIN, Account, role_of
 from rag.store.documents import CollectionInfo
 from rag.store.integrity import Stats
 from rag.store.keys import KEY_PREFIX, SCOPES, Key, Scope
+from rag.store.mapped import Readers, Said, meet
 from rag.store.originals import Originals
-from rag.store.people import Owner, Role
+from rag.store.people import Group, Owner, Person, Role
 from rag.store.people import parsed as parsed_principal
 from rag.store.quarantine import Quarantined, ScreenedDocument, Suspicion
 from rag.store.signing import LINK_TTL, SESSION_TTL, How, Session
@@ -27,12 +28,16 @@ __all__ = [
     "SESSION_TTL",
     "Account",
     "CollectionInfo",
+    "Group",
     "How",
     "Key",
     "Originals",
     "Owner",
+    "Person",
     "Quarantined",
+    "Readers",
     "Role",
+    "Said",
     "Scope",
     "ScreenedDocument",
     "Session",
@@ -40,6 +45,7 @@ __all__ = [
     "Store",
     "Suspicion",
     "Withheld",
+    "meet",
     "parsed_principal",
     "role_of",
 ]

@@ -9,19 +9,20 @@ a document's list can be told which lists to let through.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from sqlalchemy import Connection, delete, insert, or_, select, update
 
 from rag.errors import NotFound
-from rag.store import changes, people, sources, tables
+from rag.store import changes, mapped, people, sources, tables
 from rag.store.documents import IN_LIMIT
+from rag.store.mapped import Readers, Said
 from rag.types import Access
 
 Right = Literal["read", "manage"]
+FEW = 100  # places whose sources are looked up one by one rather than all together
 _grants, _entries, _lists = tables.grants, tables.access_entries, tables.access_lists
 _rules, _sources, _collections = tables.access_rules, tables.sources, tables.collections
 
@@ -42,6 +43,12 @@ class Limit:
     collection: str
     uri: str
     principals: tuple[str, ...] | None  # who may, and the operator; None: everyone, again
+
+
+class _Rule(NamedTuple):
+    uri: str
+    list_id: int | None
+    origin: str
 
 
 def access_of(connection: Connection, principals: frozenset[int]) -> Access:
@@ -118,7 +125,9 @@ def limit(
     """Let only these principals read the file at `uri`, or all that is or will be below it.
 
     None lets everyone who may read the collection. What was said of places below `uri` before is
-    no longer true. Returns the number of sources that others may read now than before.
+    no longer true, but for the permissions of a file system: with them, what is below loses
+    readers at once, and gains some with the next sync. Returns the number of sources that others
+    may read now than before.
 
     Raises:
         NotFound: there is no such collection or principal.
@@ -128,50 +137,89 @@ def limit(
     list_id = None
     if principals is not None:
         list_id = _list(connection, people.numbers(connection, principals))
+    narrowed = _narrowed(connection, collection_id, uri, list_id)
     here = (_rules.c.collection_id == collection_id, sources.at_or_below(_rules.c.uri, uri))
-    connection.execute(delete(_rules).where(*here))
+    connection.execute(delete(_rules).where(*here, ~_rules.c.uri.endswith(mapped.mark(""))))
     if list_id != sources.list_at(connection, collection_id, uri):
         _put(connection, collection_id, {uri: list_id}, "command")
+    _put(connection, collection_id, narrowed, "file")
     return _settle(connection, collection_id, [uri])
 
 
-def sync(
-    connection: Connection,
-    collection: str,
-    roots: Sequence[str],
-    wanted: Mapping[str, Sequence[str] | None],
-    unread: Sequence[str],
-    *,
-    prune: bool,
-) -> int:
-    """Bring the limits that the folders' own files set level with what those say now.
+def _narrowed(
+    connection: Connection, collection_id: int, uri: str, list_id: int | None
+) -> dict[str, int | None]:
+    """The lists of sources below `uri` that keep out whom their permissions keep out already."""
+    over = _rules.c.uri.in_(mapped.marks_over(uri))
+    ours = _rules.c.collection_id == collection_id
+    if connection.execute(select(_rules.c.uri).where(ours, over)).first() is None:
+        return {}
+    names, members = _members(connection), _by_group(connection)
+    there = select(_sources.c.uri, _sources.c.list_id).where(
+        _sources.c.collection_id == collection_id, sources.at_or_below(_sources.c.uri, uri)
+    )
+    new = _readers(names, list_id)
+    kept = {
+        row.uri: mapped.meet(_readers(names, row.list_id), new, members)
+        for row in connection.execute(there)
+        if row.uri != uri
+    }
+    return _numbered(connection, {uri: named for uri, named in kept.items() if named != new})
 
-    `wanted` has the readers by folder, for all folders in and above the `roots` that were read;
-    what is said of the `unread` ones holds on, and without `prune` that of folders that say nothing
-    any more. Returns the number of sources whose list changed.
+
+def sync(connection: Connection, collection: str, said: Said, *, prune: bool) -> int:
+    """Bring the limits that folders' own files and permissions set level with what those say now.
+
+    Without `prune`, those of places that say nothing any more stay. Returns the number of sources
+    whose list changed.
 
     Raises:
-        NotFound: a principal does not exist.
-        BadRequest: a principal is written wrongly.
+        NotFound: a principal that a file names does not exist.
+        BadRequest: it is written wrongly.
     """
     collection_id = sources.ensure_collection(connection, collection)
-    desired = {
-        uri: None if named is None else _list(connection, people.numbers(connection, named))
-        for uri, named in wanted.items()
-    }
-    above = {str(folder) for root in roots for folder in PurePosixPath(root).parents}
-    looked_at = or_(_rules.c.uri.in_(above), *(sources.at_or_below(_rules.c.uri, r) for r in roots))
-    kept = [~sources.at_or_below(_rules.c.uri, folder) for folder in unread]
-    query = select(_rules.c.uri, _rules.c.list_id).where(
-        _rules.c.collection_id == collection_id, _rules.c.origin == "file", looked_at, *kept
-    )
-    known: dict[str, int | None] = {row.uri: row.list_id for row in connection.execute(query)}
-    gone = sorted(known.keys() - desired.keys()) if prune else []
-    new = {uri: number for uri, number in desired.items() if known.get(uri, 0) != number}
+    for named in said.by_file.values():
+        people.numbers(connection, named or ())
+    found = _rules_at(connection, collection_id, said)
+    wanted = _wanted(connection, said, found)
+    known: dict[str, int | None] = {row.uri: row.list_id for row in found if row.origin == "file"}
+    gone = [uri for uri in sorted(known.keys() - wanted.keys()) if prune and not said.holds_on(uri)]
+    new = {uri: number for uri, number in wanted.items() if known.get(uri, 0) != number}
+    changed = [*gone, *new]
     ours = _rules.c.collection_id == collection_id
-    connection.execute(delete(_rules).where(ours, _rules.c.uri.in_([*gone, *new])))
+    for start in range(0, len(changed), IN_LIMIT):
+        batch = changed[start : start + IN_LIMIT]
+        connection.execute(delete(_rules).where(ours, _rules.c.uri.in_(batch)))
     _put(connection, collection_id, new, "file")
-    return _settle(connection, collection_id, [*gone, *new])
+    return _settle(connection, collection_id, changed)
+
+
+def _rules_at(connection: Connection, collection_id: int, said: Said) -> list[_Rule]:
+    """The rules at, above and below the roots."""
+    above = {folder for root in said.roots for folder in mapped.places(root)[1:]}
+    below = (sources.at_or_below(_rules.c.uri, root) for root in said.roots)
+    query = select(_rules.c.uri, _rules.c.list_id, _rules.c.origin).where(
+        _rules.c.collection_id == collection_id, or_(_rules.c.uri.in_(above), *below)
+    )
+    return [_Rule(*row) for row in connection.execute(query)]
+
+
+def _wanted(connection: Connection, said: Said, found: Sequence[_Rule]) -> dict[str, int | None]:
+    """The rules that shall be there, as numbers of lists."""
+    names = _members(connection)
+    commands: dict[str, Readers] = {}
+    kept: dict[str, Readers] = {}
+    for row in found:
+        if row.origin == "command" or said.holds_on(row.uri):
+            (commands if row.origin == "command" else kept)[row.uri] = _readers(names, row.list_id)
+    return _numbered(connection, mapped.rules(said, commands, kept, _by_group(connection)))
+
+
+def mapped_roots(connection: Connection, collection: str) -> list[str]:
+    """The roots in which a file system's permissions limit who may read."""
+    query = select(_rules.c.uri).join(_collections).where(_collections.c.name == collection)
+    marks = query.where(_rules.c.uri.endswith(mapped.mark("")))
+    return sorted(root for uri in connection.scalars(marks) if (root := mapped.marked(uri)))
 
 
 def _put(
@@ -192,14 +240,10 @@ def _settle(connection: Connection, collection_id: int, places: Sequence[str]) -
     query = select(_rules.c.uri, _rules.c.list_id).where(_rules.c.collection_id == collection_id)
     rules: dict[str, int | None] = {row.uri: row.list_id for row in connection.execute(query)}
     after: dict[int, int | None] = {}  # list by source
-    for place in places:
-        there = select(_sources.c.id, _sources.c.uri, _sources.c.list_id).where(
-            _sources.c.collection_id == collection_id, sources.at_or_below(_sources.c.uri, place)
-        )
-        for number, uri, before in connection.execute(there):
-            nearest = _nearest(rules, uri)
-            if nearest != before:
-                after[number] = nearest
+    for number, uri, before in _sources_at(connection, collection_id, places):
+        nearest = _nearest(rules, uri)
+        if nearest != before:
+            after[number] = nearest
     for list_id in set(after.values()):
         numbers = [number for number, its_list in after.items() if its_list == list_id]
         for start in range(0, len(numbers), IN_LIMIT):
@@ -210,10 +254,26 @@ def _settle(connection: Connection, collection_id: int, places: Sequence[str]) -
     return len(after)
 
 
+def _sources_at(
+    connection: Connection, collection_id: int, uris: Sequence[str]
+) -> Iterator[tuple[int, str, int | None]]:
+    """Number, URI and list of the sources at and below."""
+    query = select(_sources.c.id, _sources.c.uri, _sources.c.list_id)
+    ours = query.where(_sources.c.collection_id == collection_id)
+    if len(uris) <= FEW:
+        for uri in uris:
+            for row in connection.execute(ours.where(sources.at_or_below(_sources.c.uri, uri))):
+                yield row.id, row.uri, row.list_id
+        return
+    wanted = set(uris)
+    for row in connection.execute(ours):
+        if not wanted.isdisjoint(mapped.places(row.uri)):
+            yield row.id, row.uri, row.list_id
+
+
 def _nearest(rules: Mapping[str, int | None], uri: str) -> int | None:
     """As `sources.list_at`, for many."""
-    places = (uri, *map(str, PurePosixPath(uri).parents))
-    return next((rules[place] for place in places if place in rules), None)
+    return next((rules[place] for place in mapped.places(uri) if place in rules), None)
 
 
 def limits(connection: Connection) -> list[Limit]:
@@ -222,8 +282,9 @@ def limits(connection: Connection) -> list[Limit]:
     query = select(_collections.c.name, _rules.c.uri, _rules.c.list_id)
     rows = connection.execute(query.select_from(_rules.join(_collections)))
     found = [
-        Limit(collection, uri, None if list_id is None else members.get(list_id, ()))
+        Limit(collection, uri, _readers(members, list_id))
         for collection, uri, list_id in rows
+        if mapped.marked(uri) is None
     ]
     return sorted(found, key=lambda each: (each.collection, each.uri))
 
@@ -240,6 +301,28 @@ def _members(connection: Connection) -> dict[int, tuple[str, ...]]:
     for list_id, kind, name in connection.execute(query):
         found.setdefault(list_id, []).append(_written(kind, name))
     return {list_id: tuple(sorted(names)) for list_id, names in found.items()}
+
+
+def _readers(members: Mapping[int, tuple[str, ...]], list_id: int | None) -> Readers:
+    return None if list_id is None else members.get(list_id, ())
+
+
+def _by_group(connection: Connection) -> mapped.Members:
+    return {group.name: frozenset(group.members) for group in people.groups(connection)}
+
+
+def _numbered(connection: Connection, wanted: Mapping[str, Readers]) -> dict[str, int | None]:
+    """The same with numbers of lists. Who is no longer there is left out."""
+    numbers = {
+        _written(kind, name): number
+        for number, kind, name in connection.execute(
+            select(tables.principals.c.id, tables.principals.c.kind, tables.principals.c.name)
+        )
+    }
+    made: dict[Readers, int | None] = {None: None}
+    for named in set(wanted.values()) - {None}:
+        made[named] = _list(connection, [numbers[who] for who in named or () if who in numbers])
+    return {uri: made[named] for uri, named in wanted.items()}
 
 
 def _list(connection: Connection, principals: Iterable[int]) -> int:

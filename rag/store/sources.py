@@ -18,7 +18,7 @@ from sqlalchemy import (
 )
 
 from rag.errors import NotFound
-from rag.store import people, tables
+from rag.store import mapped, people, tables
 from rag.types import SourceFile
 
 _FILE = [
@@ -115,7 +115,11 @@ def carry_limit(connection: Connection, existing: StoredSource, new_uri: str) ->
     here = rules.c.collection_id == existing.collection_id
     places = [new_uri, *map(str, PurePosixPath(new_uri).parents)]
     covering = select(rules.c.uri).where(here, rules.c.uri.in_(places)).limit(1)
-    own = connection.execute(select(rules.c.list_id).where(here, rules.c.uri == old_uri)).first()
+    query = select(rules.c.list_id, rules.c.origin).where(here, rules.c.uri == old_uri)
+    own = connection.execute(query).first()
+    marks = select(rules.c.uri).where(here, rules.c.uri.in_(mapped.marks_over(new_uri)))
+    if own is not None and own.origin == "file" and connection.execute(marks).first() is not None:
+        return  # both were set by permissions, and those of the new place are in force already
     list_id = list_at(connection, existing.collection_id, old_uri)
     if own is None and (list_id is None or connection.execute(covering).first() is not None):
         return

@@ -4,7 +4,7 @@ Every call is one transaction of its own and sees the newest committed state, wh
 process wrote it. Reading for a person always takes an `Access`; there is no default.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -33,6 +33,7 @@ from rag.store.feedback import Feedbacks
 from rag.store.idempotency import Idempotency
 from rag.store.integrity import Stats
 from rag.store.keys import Keys
+from rag.store.mapped import Said
 from rag.store.minted import Mint
 from rag.store.originals import Originals
 from rag.store.passwords import Passwords
@@ -253,23 +254,20 @@ class Store:
         with self._database.read() as connection:
             people.numbers(connection, principals)
 
-    def sync_limits(
-        self,
-        collection: str,
-        roots: Sequence[str],
-        wanted: Mapping[str, Sequence[str] | None],
-        unread: Sequence[str] = (),
-        *,
-        prune: bool = True,
-    ) -> int:
-        """Bring the limits that folders' own files set level with them; see `access.sync`.
+    def sync_limits(self, collection: str, said: Said, *, prune: bool = True) -> int:
+        """Bring the limits that folders' own files and permissions set level; see `access.sync`.
 
         Raises:
-            NotFound: a principal does not exist.
-            BadRequest: a principal is written wrongly.
+            NotFound: a principal that a file names does not exist.
+            BadRequest: it is written wrongly.
         """
         with self._database.write() as connection:
-            return access.sync(connection, collection, roots, wanted, unread, prune=prune)
+            return access.sync(connection, collection, said, prune=prune)
+
+    def mapped_roots(self, collection: str) -> list[str]:
+        """The roots in which a file system's permissions limit who may read."""
+        with self._database.read() as connection:
+            return access.mapped_roots(connection, collection)
 
     def limits(self) -> list[Limit]:
         """What is limited, by collection and URI."""

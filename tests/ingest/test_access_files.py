@@ -9,7 +9,7 @@ import pytest
 from ingest.access import ACCESS_FILE, readers_of
 from ingest.scan import Limits, Scan, scan
 from rag.errors import IngestError
-from rag.store import Store
+from rag.store import Readers, Said, Store
 from rag.types import Chunk, NewDocument, SourceFile
 
 
@@ -100,6 +100,10 @@ def store(tmp_path: Path) -> Iterator[Store]:
         yield opened
 
 
+def said(root: str, by_file: dict[str, Readers], *unread: str) -> Said:
+    return Said([root], by_file, {}, [], unread)
+
+
 def seen_by_ann(store: Store) -> str:
     found = store.list_documents(store.access_of_user("ann"))
     return "".join(sorted(Path(document.source_uri).stem for document in found))
@@ -107,7 +111,7 @@ def seen_by_ann(store: Store) -> str:
 
 def test_limits_follow_the_files_and_go_with_them(store: Store) -> None:
     def synced(wanted: dict[str, tuple[str, ...] | None], *unread: str) -> tuple[int, str]:
-        return store.sync_limits("docs", ["/d"], wanted, unread), seen_by_ann(store)
+        return store.sync_limits("docs", said("/d", wanted, *unread)), seen_by_ann(store)
 
     assert synced({}) == (0, "abc")
     assert synced({"/d/hr": ("group:hr",)}) == (2, "a")
@@ -121,24 +125,24 @@ def test_limits_follow_the_files_and_go_with_them(store: Store) -> None:
 
 
 def test_a_limit_that_is_no_longer_said_can_be_kept_until_the_run_has_ended(store: Store) -> None:
-    store.sync_limits("docs", ["/d"], {"/d/hr": ()})
-    store.sync_limits("docs", ["/d"], {"/d/hr/x": ()}, prune=False)
+    store.sync_limits("docs", said("/d", {"/d/hr": ()}))
+    store.sync_limits("docs", said("/d", {"/d/hr/x": ()}), prune=False)
     assert seen_by_ann(store) == "a"
-    store.sync_limits("docs", ["/d"], {"/d/hr/x": ()})
+    store.sync_limits("docs", said("/d", {"/d/hr/x": ()}))
     assert seen_by_ann(store) == "ab"
 
 
 def test_what_a_command_has_limited_stays_where_no_file_says_otherwise(store: Store) -> None:
     store.limit("docs", "/d/hr", ["group:hr"])
-    store.sync_limits("docs", ["/d"], {})
+    store.sync_limits("docs", said("/d", {}))
     assert seen_by_ann(store) == "a"
-    store.sync_limits("docs", ["/d"], {"/d/hr/x": None})
+    store.sync_limits("docs", said("/d", {"/d/hr/x": None}))
     assert seen_by_ann(store) == "ac"
-    store.sync_limits("docs", ["/d"], {"/d/hr": ("user:ann",)})
+    store.sync_limits("docs", said("/d", {"/d/hr": ("user:ann",)}))
     assert seen_by_ann(store) == "abc"
 
 
 def test_files_in_another_root_are_not_touched(store: Store) -> None:
-    store.sync_limits("docs", ["/d"], {"/d/hr": ()})
-    assert store.sync_limits("docs", ["/e"], {}) == 0
+    store.sync_limits("docs", said("/d", {"/d/hr": ()}))
+    assert store.sync_limits("docs", said("/e", {})) == 0
     assert seen_by_ann(store) == "a"

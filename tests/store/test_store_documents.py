@@ -168,7 +168,7 @@ def test_no_reader_has_a_default_access() -> None:
         *("sweep_originals", "touch_source"),
         *("access_of_user", "add_principal", "remove_principal", "set_disabled", "people"),
         *("join_group", "leave_group", "groups", "grant", "revoke", "grants", "limit", "limits"),
-        *("check_principals", "sync_limits", "user_number", "access_of_number"),
+        *("check_principals", "sync_limits", "mapped_roots", "user_number", "access_of_number"),
         "operator_number",
     }
     for name, method in inspect.getmembers(Store, callable):
