@@ -1,0 +1,162 @@
+"""What permissions of a file system say, with what commands and access files say besides."""
+
+import random
+from dataclasses import replace
+
+import pytest
+from store_samples import commit, source
+
+from rag.store import Readers, Said, Store, meet
+
+ALL = ("/d/a", "/d/hr/b", "/d/hr/c", "/d/hr/x/e")
+OPEN: dict[str, Readers] = dict.fromkeys(("/d", "/d/a", "/d/hr", "/d/hr/b", "/d/hr/c"), None)
+OPEN |= dict.fromkeys(("/d/hr/x", "/d/hr/x/e"), None)
+HR, TAX, ANN, BOB = "group:hr", "group:tax", "user:ann", "user:bob"
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_who_is_among_both_is_who_is_in_each(seed: int) -> None:
+    chance = random.Random(seed)
+    users, groups = "abcdef", "gh"
+    members = {g: frozenset(chance.sample(users, chance.randrange(6))) for g in groups}
+
+    def some() -> tuple[str, ...]:
+        named = [f"group:{g}" for g in groups if chance.random() < 0.5]
+        return (*named, *sorted(f"user:{u}" for u in chance.sample(users, 2)))
+
+    def may(user: str, readers: Readers) -> bool:
+        mine = {f"user:{user}"} | {f"group:{g}" for g in groups if user in members[g]}
+        return readers is None or bool(mine & {*readers})
+
+    for one, other in [(some(), some()) for _ in range(20)]:
+        both = meet(one, other, members)
+        for user in users:
+            assert may(user, both) == (may(user, one) and may(user, other))
+        assert meet(other, one, members) == both
+    assert meet(None, one, members) == meet(one, None, members) == one
+
+
+def test_a_group_stays_a_group_where_both_name_it_and_is_spelled_out_elsewhere() -> None:
+    members = {"hr": frozenset({"ann", "bob"}), "tax": frozenset({"bob", "cyd"})}
+    assert meet((HR,), (ANN, HR), members) == (HR,)
+    assert meet((HR,), (TAX,), members) == (BOB,)
+    assert meet((HR, TAX), (ANN, TAX), members) == (TAX, ANN)
+
+
+@pytest.fixture
+def office(store: Store) -> Store:
+    """ann and bob are in hr, bob is in tax, all read the collection."""
+    for name in ("ann", "bob", "cyd"):
+        store.add_principal("user", name)
+    for name in ("hr", "tax"):
+        store.add_principal("group", name)
+    store.join_group("hr", ["ann", "bob"])
+    store.join_group("tax", ["bob"])
+    for uri in ALL:
+        commit(store, uri, f"text of {uri}", collection="docs")
+    for who in (ANN, BOB, "user:cyd"):
+        store.grant("docs", who, "read")
+    return store
+
+
+def synced(store: Store, by_system: dict[str, Readers], **said: object) -> int:
+    whole = Said(["/d"], by_system=OPEN | by_system, mapped=["/d"])
+    return store.sync_limits("docs", replace(whole, **said))
+
+
+def seen(store: Store, user: str) -> str:
+    """The last letters of what the user may read."""
+    found = store.list_documents(store.access_of_user(user))
+    return "".join(sorted(document.source_uri[-1] for document in found))
+
+
+def rules(store: Store) -> dict[str, Readers]:
+    return {limit.uri: limit.principals for limit in store.limits()}
+
+
+def test_a_rule_is_written_where_a_place_differs_from_its_folder(office: Store) -> None:
+    closed = dict.fromkeys(("/d/hr", "/d/hr/b", "/d/hr/x", "/d/hr/x/e"), (HR,))
+    assert synced(office, {**closed, "/d/hr/c": (ANN,)}) == 3
+    assert rules(office) == {"/d": None, "/d/hr": (HR,), "/d/hr/c": (ANN,)}
+    assert [seen(office, name) for name in ("ann", "bob", "cyd")] == ["abce", "abe", "a"]
+    assert synced(office, {**closed, "/d/hr/c": (ANN,)}) == 0
+    office.leave_group("hr", ["bob"])
+    assert seen(office, "bob") == "a", "in force without a sync"
+    assert synced(office, {}) == 3
+    assert rules(office) == {"/d": None}
+
+
+def test_what_a_command_says_must_let_through_as_well(office: Store) -> None:
+    synced(office, {"/d/hr/c": (ANN,)})
+    assert office.limit("docs", "/d/hr", [TAX]) == 3
+    assert [seen(office, name) for name in ("ann", "bob", "cyd")] == ["a", "abe", "a"]
+    assert synced(office, {"/d/hr/c": (ANN,), "/d/hr/b": (HR, TAX)}) == 0
+    assert rules(office) == {"/d": None, "/d/hr": (TAX,), "/d/hr/c": ()}
+    office.limit("docs", "/d/hr", [HR])
+    synced(office, {"/d/hr/c": (ANN,)})
+    assert [seen(office, name) for name in ("ann", "bob", "cyd")] == ["abce", "abe", "a"]
+
+
+def test_lifting_a_limit_lifts_no_permissions(office: Store) -> None:
+    synced(office, {"/d/hr/c": (ANN,)})
+    office.limit("docs", "/d", None)
+    assert [seen(office, name) for name in ("ann", "bob")] == ["abce", "abe"]
+    assert office.mapped_roots("docs") == ["/d"]
+    assert synced(office, {"/d/hr/c": (ANN,)}) == 0
+
+
+def test_a_command_about_one_file_decides_alone(office: Store) -> None:
+    synced(office, {"/d/hr/c": (ANN,)})
+    office.limit("docs", "/d/hr/c", [BOB])
+    assert synced(office, {"/d/hr/c": (ANN,)}) == 0
+    assert [seen(office, name) for name in ("ann", "bob")] == ["abe", "abce"]
+
+
+def test_an_access_file_and_permissions_must_both_let_through(office: Store) -> None:
+    by_file = {"/d/hr": (HR,), "/d/hr/x": None}
+    synced(office, {"/d/hr/c": (ANN, "user:cyd"), "/d/hr/x/e": (TAX,)}, by_file=by_file)
+    assert [seen(office, name) for name in ("ann", "bob", "cyd")] == ["abc", "abe", "a"]
+    assert rules(office)["/d/hr/x"] is None
+
+
+def test_where_nobody_can_look_what_was_said_holds_on_but_only_for_those_who_get_there(
+    office: Store,
+) -> None:
+    synced(office, {"/d/hr/x": (HR,), "/d/hr/x/e": (HR,)})
+    unread = dict.fromkeys(("/d", "/d/a")) | {"/d/hr": (TAX,)}
+    whole = Said(["/d"], by_system=unread, mapped=["/d"], unread=["/d/hr"])
+    office.sync_limits("docs", whole)
+    assert rules(office) == {"/d": None, "/d/hr": (TAX,), "/d/hr/x": (BOB,)}
+
+
+def test_what_is_mapped_is_known_until_it_is_said_otherwise(office: Store) -> None:
+    assert office.mapped_roots("docs") == []
+    synced(office, {"/d/a": ()})
+    assert office.mapped_roots("docs") == ["/d"]
+    office.sync_limits("docs", Said(["/d/hr"]))
+    assert office.mapped_roots("docs") == ["/d"]
+    office.sync_limits("docs", Said(["/"]))
+    assert (office.mapped_roots("docs"), rules(office)) == ([], {})
+
+
+def test_who_is_gone_is_left_out_of_what_permissions_say(office: Store) -> None:
+    assert synced(office, {"/d/a": (ANN, "user:zoe", "group:old")}) == 1
+    assert rules(office)["/d/a"] == (ANN,)
+
+
+def test_a_file_that_moves_has_the_permissions_of_its_new_place(office: Store) -> None:
+    synced(office, {"/d/a": (ANN,)})
+    there = {uri: None for uri in OPEN if uri != "/d/a"} | {"/d/hr/a": None}
+    whole = Said(["/d"], by_system=there, mapped=["/d"])
+    office.sync_limits("docs", whole, prune=False)
+    office.move_source("docs", "/d/a", source("/d/hr/a", "text of /d/a"))
+    office.sync_limits("docs", whole)
+    assert (seen(office, "bob"), rules(office)) == ("abce", {"/d": None})
+
+
+def test_thousands_of_files_change_hands_at_once(office: Store) -> None:
+    many: dict[str, Readers] = {f"/d/{n}": (ANN,) if n % 2 else (BOB,) for n in range(6_000)}
+    assert synced(office, {**many, "/d/a": (ANN,)}) == 1
+    assert len(rules(office)) == 6_002
+    assert synced(office, {}) == 1
+    assert rules(office) == {"/d": None}
