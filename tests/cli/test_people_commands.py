@@ -6,7 +6,7 @@ import pytest
 from commands import Citadel, over_new_store, write_docs
 
 from rag.settings import Settings
-from rag.store import Store
+from rag.store import Said, Store
 
 CANTEEN = "When does the canteen open?"
 
@@ -103,6 +103,15 @@ def test_a_folder_says_itself_who_may_read_what_is_in_it(office: Citadel, docs: 
     file.unlink()
     assert office("ingest", docs).code == 0
     assert titles(office, "bob") == {"travel.md", "prices.csv", "opening.txt"}
+
+
+def test_lifting_a_limit_says_that_permissions_hold_on(office: Citadel, docs: Path) -> None:
+    settings = Settings(data_dir=office.data_dir)
+    with Store.open(settings.url, data_dir=settings.data_dir) as store:
+        store.sync_limits("default", Said([str(docs)], mapped=[str(docs)]))
+    lifted = office("access", "unlimit", docs / "sub")
+    assert "0 of 1 files there have changed" in lifted.err
+    assert "Whom permissions keep out stays out." in lifted.err
 
 
 def test_what_is_granted_and_limited_is_shown(office: Citadel, docs: Path) -> None:

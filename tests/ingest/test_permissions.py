@@ -15,7 +15,15 @@ from pathlib import Path
 
 import pytest
 
-from ingest.permissions import ACL, ENTER, READ, Entries, Permissions, parse_acl
+from ingest.permissions import (
+    ACL,
+    ENTER,
+    READ,
+    Entries,
+    Permissions,
+    format_strangers,
+    parse_acl,
+)
 from ingest.scan import Limits, Scan, scan
 from rag.store import Group, Person, Readers
 
@@ -103,6 +111,9 @@ def test_who_is_unknown_is_told_once_and_only_where_it_matters() -> None:
     ]:
         found.let(Entries((owner, mode >> 6), (), ((group, mode >> 3 & 7),), mode & 7), READ)
     assert found.strangers == {"user lp", "group man", f"user number {NAMELESS}"}
+    told = format_strangers(sorted(found.strangers))
+    assert f"not known to Citadel: group man, user lp, user number {NAMELESS};" in told
+    assert " and 3 more;" in format_strangers([f"user u{n}" for n in range(23)])
 
 
 @pytest.fixture

@@ -12,6 +12,8 @@ from sync_steps import COLLECTION, counts, documents, touch
 from ingest.access import ACCESS_FILE
 from ingest.permissions import Permissions
 from ingest.sync import Report, Site, carry_out, make_plan
+from rag.cli.ingest import plan_json
+from rag.cli.show import format_plan
 
 ME = pwd.getpwuid(os.getuid()).pw_name  # whom the files of these tests belong to
 
@@ -97,6 +99,8 @@ def test_a_plan_says_how_many_files_are_limited_and_who_is_unknown(
     (shared / "hr" / "pay.txt").chmod(0o600)
     plan = make_plan(site, [shared], COLLECTION)
     assert (plan.n_limited, plan.strangers, plan.is_empty) == (1, [], True)
+    assert format_plan(plan) == "1 file not for everyone, by permissions\n3 unchanged"
+    assert plan_json(plan)["limited"] == 1
     site.store.remove_principal("user", ME)
     plan = make_plan(site, [shared], COLLECTION)
     assert plan.strangers == ([] if ME == "root" else [f"user {ME}"])

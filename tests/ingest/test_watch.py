@@ -88,6 +88,8 @@ def test_what_is_added_changed_moved_and_removed_is_followed_until_ctrl_c(
     watching.wait_for("1 moved")
     (docs / "travel.md").unlink()
     watching.wait_for("1 removed")
+    (docs / "sub" / ".citadel-access.yaml").write_text("read: []")
+    watching.wait_for("2 with other readers")
 
     assert names(home, docs) == ["prices.csv", "sub/lift.txt", "sub/opening.txt"]
     assert watching.interrupt() == 130
