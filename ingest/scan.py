@@ -82,7 +82,7 @@ def scan(root: str, limits: Limits, into: Scan, say: Callable[[int], None]) -> N
     """
     into.readers |= readers_above(root)
     if not os.path.isdir(root):  # noqa: PTH112
-        _add_file(root, root, limits, into)
+        _add_file(root, os.path.realpath(root), limits, into)
         return
     try:
         rules = Rules.at(root)

@@ -228,12 +228,14 @@ def _limit(ctx: typer.Context, collection: str, place: Path, who: list[str] | No
     uri = str(place.absolute())
     with open_store(ctx) as store:
         n_changed = store.limit(collection, uri, who)
-        n_there = len(store.sources(collection, uri))
+        there = store.sources(collection, uri)
         mapped = store.mapped_roots(collection)
+    n_there, is_file = len(there), any(source.uri == uri for source in there)
     whom = "everyone with the collection" if who is None else ", ".join(who) or "nobody"
     typer.echo(f"{uri}: {whom}")
     say(f"{n_changed:,} of {n_there:,} files there have changed")
-    if any(Path(uri).is_relative_to(root) or Path(root).is_relative_to(uri) for root in mapped):
+    near = (Path(uri).is_relative_to(root) or Path(root).is_relative_to(uri) for root in mapped)
+    if any(near) and not is_file:
         say("Whom permissions keep out stays out. Who may again, may from the next ingest on.")
     if not n_there:
         say(f"Nothing there is in collection {collection!r} yet; it holds for what will be.")

@@ -140,7 +140,7 @@ def limit(
     narrowed = _narrowed(connection, collection_id, uri, list_id)
     here = (_rules.c.collection_id == collection_id, sources.at_or_below(_rules.c.uri, uri))
     connection.execute(delete(_rules).where(*here, ~_rules.c.uri.endswith(mapped.mark(""))))
-    if list_id != sources.list_at(connection, collection_id, uri):
+    if list_id is not None or sources.list_at(connection, collection_id, uri) is not None:
         _put(connection, collection_id, {uri: list_id}, "command")
     _put(connection, collection_id, narrowed, "file")
     return _settle(connection, collection_id, [uri])
@@ -170,8 +170,8 @@ def _narrowed(
 def sync(connection: Connection, collection: str, said: Said, *, prune: bool) -> int:
     """Bring the limits that folders' own files and permissions set level with what those say now.
 
-    Without `prune`, those of places that say nothing any more stay. Returns the number of sources
-    whose list changed.
+    Without `prune`, those of places that are gone, and of folders whose file is, stay. Returns the
+    number of sources whose list changed.
 
     Raises:
         NotFound: a principal that a file names does not exist.
@@ -183,7 +183,11 @@ def sync(connection: Connection, collection: str, said: Said, *, prune: bool) ->
     found = _rules_at(connection, collection_id, said)
     wanted = _wanted(connection, said, found)
     known: dict[str, int | None] = {row.uri: row.list_id for row in found if row.origin == "file"}
-    gone = [uri for uri in sorted(known.keys() - wanted.keys()) if prune and not said.holds_on(uri)]
+    gone = [
+        uri
+        for uri in sorted(known.keys() - wanted.keys())
+        if (prune or uri in said.by_system) and not said.holds_on(uri)
+    ]
     new = {uri: number for uri, number in wanted.items() if known.get(uri, 0) != number}
     changed = [*gone, *new]
     ours = _rules.c.collection_id == collection_id

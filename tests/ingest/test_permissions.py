@@ -195,6 +195,9 @@ def test_a_link_is_read_by_whom_both_its_ways_let_through(shared: Path) -> None:
     assert seen.by_system[str(shared / "tty" / "file.txt")] == ("group:tty",)
     assert seen.by_system[str(shared / "adm" / "link.txt")] == ()
     assert permissions().through(str(shared / "way")) == ("group:tty",)
+    (shared / "file.txt").symlink_to(shared / "way" / "file.txt")
+    alone = scanned(shared / "file.txt")
+    assert alone.by_system == {str(shared / "file.txt"): ("group:tty",)}
     below = scanned(shared / "way")
     assert below.by_system[str(shared / "way" / "file.txt")] == ("group:tty",)
 
