@@ -22,7 +22,27 @@ cp -a /etc "$PLACE/etc" && mount --bind "$PLACE/etc" /etc
 mkdir "$PLACE/srv" && mount --bind "$PLACE/srv" /srv
 set +e
 umask 022
-citadel() { "$PYTHON" -c 'from rag.cli import main; main()' "$@"; }
+exec 9>&1
+coproc KEEPER { "$PYTHON" -c "$FORKING"; }
+citadel() {
+    printf '%q ' "$PWD" "$@" >&"${KEEPER[1]}" && echo >&"${KEEPER[1]}"
+    read -r code <&"${KEEPER[0]}"
+    return "$code"
+}
+"""
+# Each command is a process of its own, forked from one that has imported everything: eleven starts
+# of Python would take most of the time.
+FORKING = """\
+import os, shlex, sys
+import ingest.pipeline, ingest.sync, rag.appliance, rag.cli.show
+from rag.cli import main
+for line in sys.stdin:
+    if not (child := os.fork()):
+        folder, *sys.argv[1:] = shlex.split(line)
+        os.chdir(folder)
+        os.dup2(9, 1)
+        main()
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 """
 
 
@@ -36,7 +56,8 @@ def session() -> list[tuple[str, str]]:
 def type_again(commands: Sequence[str], place: Path, data_dir: Path) -> list[str]:
     """What the commands print on stdout, one after the other in one shell."""
     lines = [f"{command}\necho {shlex.quote(BETWEEN)}" for command in commands]
-    settings = environment(CITADEL_DATA_DIR=str(data_dir), PLACE=str(place), PYTHON=sys.executable)
+    settings = environment(CITADEL_DATA_DIR=str(data_dir), PLACE=str(place))
+    settings |= {"PYTHON": sys.executable, "FORKING": FORKING}
     done = subprocess.run(
         ["unshare", "--mount", "bash", "-c", ALONE + "\n".join(lines)],
         **{"env": settings, "capture_output": True, "text": True, "timeout": 100},
