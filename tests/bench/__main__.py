@@ -17,6 +17,7 @@ NAMES = (
     "ranking",
     "evidence",
     "dense",
+    "access",
     "parse",
     "support",
     "guarding",

@@ -126,10 +126,15 @@ def varied(document: NewDocument, copy: int, chance: random.Random) -> NewDocume
 def put_all(store: Store, embedder: Embedder, documents: Sequence[NewDocument]) -> None:
     """Commit each as a source of its own."""
     for document in documents:
-        sha256 = hashlib.sha256(f"{document.source_uri}{document.text}".encode()).hexdigest()
-        document = replace(document, content_sha256=sha256, size_bytes=len(document.text))
-        source = SourceFile(document.source_uri, document.size_bytes, 0, sha256, sha256)
-        store.commit_source("docs", source, [document], model_id=embedder.model_id)
+        put(store, embedder, document, "docs")
+
+
+def put(store: Store, embedder: Embedder, document: NewDocument, collection: str) -> None:
+    """Commit a document as a source of its own."""
+    sha256 = hashlib.sha256(f"{document.source_uri}{document.text}".encode()).hexdigest()
+    document = replace(document, content_sha256=sha256, size_bytes=len(document.text))
+    source = SourceFile(document.source_uri, document.size_bytes, 0, sha256, sha256)
+    store.commit_source(collection, source, [document], model_id=embedder.model_id)
 
 
 def _parsed(title: str, text: str) -> Parsed:
