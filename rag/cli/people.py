@@ -16,6 +16,8 @@ for name, commands in (("user", users), ("group", groups), ("access", access)):
 
 Name = Annotated[str, typer.Argument(help="Letters, digits and any of . _ @ + -")]
 Who = Annotated[str, typer.Argument(help="user:NAME or group:NAME.", metavar="WHO")]
+Issuer = Annotated[str, typer.Argument(help="The OpenID provider's address; or ldap, or proxy.")]
+Subject = Annotated[str, typer.Argument(help="Its identifier for the person.")]
 Collection = Annotated[str, typer.Argument(help="A collection's name.")]
 Place = Annotated[Path, typer.Argument(help="A file, or a folder with all below it.")]
 
@@ -103,6 +105,40 @@ def remove_user(ctx: typer.Context, name: Name) -> None:
     with open_store(ctx) as store:
         store.remove_principal("user", name)
     typer.echo(f"removed user:{name}")
+
+
+@users.command("identity")
+def add_identity(ctx: typer.Context, name: Name, issuer: Issuer, subject: Subject) -> None:
+    """Let a user sign in as this person of the company's directory."""
+    with open_store(ctx) as store:
+        store.directory.link(name, issuer, subject)
+    typer.echo(f"user:{name} signs in as {subject} of {issuer}")
+
+
+@users.command("unlink")
+def remove_identity(ctx: typer.Context, name: Name, issuer: Issuer, subject: Subject) -> None:
+    """Let a user sign in as this person no more, and take the groups that came with it."""
+    with open_store(ctx) as store:
+        store.directory.unlink(name, issuer, subject)
+    typer.echo(f"user:{name} no longer signs in as {subject} of {issuer}")
+
+
+@users.command("identities")
+def list_identities(ctx: typer.Context, as_json: JsonOption = False) -> None:
+    """Show who signs in as whom of the company's directory."""
+    with open_store(ctx) as store:
+        found = store.directory.identities()
+    if as_json:
+        print_json(
+            {
+                "identities": [
+                    {"user": i.user, "issuer": i.issuer, "subject": i.subject} for i in found
+                ]
+            }
+        )
+        return
+    lines = [f"{i.user}  {i.issuer}  {i.subject}" for i in found]
+    typer.echo("\n".join(lines) or "Nobody has signed in by the company's directory yet.")
 
 
 @groups.command("add")

@@ -8,6 +8,7 @@ parsed, how a vector is made or how an index is built.
 """
 
 from rag.store.accounts import FIRST_ADMIN, Account, role_of
+from rag.store.directory import Identity, Terms, Vouched
 from rag.store.documents import CollectionInfo
 from rag.store.integrity import Stats
 from rag.store.keys import KEY_PREFIX, SCOPES, Key, Scope
@@ -30,6 +31,7 @@ __all__ = [
     "CollectionInfo",
     "Group",
     "How",
+    "Identity",
     "Key",
     "Originals",
     "Owner",
@@ -44,6 +46,8 @@ __all__ = [
     "Stats",
     "Store",
     "Suspicion",
+    "Terms",
+    "Vouched",
     "Withheld",
     "meet",
     "parsed_principal",

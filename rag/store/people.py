@@ -101,13 +101,17 @@ def sign_out(connection: Connection, number: int, *, but: int | None = None) -> 
 
 
 def join(connection: Connection, group: str, users: Iterable[str]) -> None:
-    """Put users into a group; those who are in it stay.
+    """Put users into a group; those who are in it stay, even if the directory takes it back.
 
     Raises:
         NotFound: there is no such group or user; then nobody joins.
     """
     group_id = find(connection, "group", group)
     wanted = {find(connection, "user", name) for name in users}
+    given = update(_memberships).where(
+        _memberships.c.group_id == group_id, _memberships.c.user_id.in_(wanted)
+    )
+    connection.execute(given.values(origin="command"))
     members = select(_memberships.c.user_id).where(_memberships.c.group_id == group_id)
     rows = [
         {"group_id": group_id, "user_id": number}

@@ -28,6 +28,7 @@ from rag.store.access import Grant, Limit, Right
 from rag.store.accounts import Accounts
 from rag.store.conversations import Conversations
 from rag.store.database import Database
+from rag.store.directory import Directory
 from rag.store.documents import CollectionInfo
 from rag.store.feedback import Feedbacks
 from rag.store.idempotency import Idempotency
@@ -84,6 +85,7 @@ class Store:
         self.passwords = Passwords(database, clock)
         self.signing = Signing(database, Mint(data_dir), clock)
         self.keys = Keys(database, clock)
+        self.directory = Directory(database)
 
     @classmethod
     def open(cls, url: str, *, data_dir: Path, clock: Clock = now) -> Self:

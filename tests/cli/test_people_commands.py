@@ -138,6 +138,17 @@ def test_people_are_added_and_removed(office: Citadel) -> None:
     assert office("group", "list").out == "hr  ann, bob\n"
 
 
+def test_a_user_is_linked_with_a_person_of_the_directory(citadel: Citadel) -> None:
+    citadel("user", "add", "bob")
+    assert citadel("user", "identities").out.startswith("Nobody has signed in")
+    assert citadel("user", "identity", "bob", "ldap", "7").out == "user:bob signs in as 7 of ldap\n"
+    assert citadel("user", "identities").out == "bob  ldap  7\n"
+    shown = citadel("user", "identities", "--json").json
+    assert shown == {"identities": [{"user": "bob", "issuer": "ldap", "subject": "7"}]}
+    assert citadel("user", "unlink", "bob", "ldap", "7").code == 0
+    assert citadel("user", "unlink", "bob", "ldap", "7").code == 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
