@@ -11,6 +11,7 @@
     ├── KeyReused            an idempotency key stands for another request already
     ├── NotReady             the server is still loading
     ├── RenderError          a page cannot be drawn
+    ├── DirectoryError       the company's directory cannot be asked
     ├── StoreError           the database cannot be used
     ├── SearchIndexError     an index cannot be built or searched
     ├── ModelError           the embedding model cannot be loaded
@@ -101,6 +102,13 @@ class NotReady(CitadelError):  # noqa: N818  as in /readyz
 
 class RenderError(CitadelError):
     """A page cannot be drawn: the file is damaged, or too much for the time or memory allowed."""
+
+
+class DirectoryError(CitadelError):
+    """The company's directory cannot be reached, or says what nobody can make use of."""
+
+    status = 503
+    retryable = True
 
 
 class StoreError(CitadelError):

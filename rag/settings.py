@@ -10,11 +10,12 @@ import tomllib
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, IPvAnyNetwork, SecretStr, ValidationError
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
 
@@ -155,6 +156,86 @@ class Settings(BaseSettings):
         pattern=r"^https?://[^/?#@\s]+$",
         description="What browsers call page and API by, behind a proxy: https://citadel.example.",
     )
+    company_sign_up: bool = Field(
+        True, description="Add who signs in by the company's directory for the first time."
+    )
+    company_create_groups: bool = Field(
+        False, description="Add groups that the directory names and that are not there yet."
+    )
+    company_ca_file: Path | None = Field(
+        None, description="Certificates that vouch for its servers; the system's when unset."
+    )
+    oidc_issuer: str | None = Field(
+        None,
+        pattern=r"^https?://[^?#@\s]+$",
+        description="Address of an OpenID Connect provider, exactly as it names itself.",
+    )
+    oidc_client_id: str | None = Field(None, description="What the provider knows Citadel by.")
+    oidc_client_secret: SecretStr | None = Field(
+        None, description="Secret that goes with it; none for a public client."
+    )
+    oidc_scopes: str = Field(
+        "openid profile", pattern=r"\bopenid\b", description="Scopes that are asked for."
+    )
+    oidc_name_claim: str = Field(
+        "preferred_username", description="Claim of the ID token that becomes the user's name."
+    )
+    oidc_groups_claim: str | None = Field(
+        "groups", description="Claim of the ID token that lists the user's groups."
+    )
+    oidc_label: str = Field(
+        "Company account", description="What the button on the sign-in form says."
+    )
+    trusted_proxies: tuple[IPvAnyNetwork, ...] = Field(
+        (), description="Addresses or networks whose proxy says who is calling; a JSON list."
+    )
+    proxy_user_header: str = Field(
+        "X-Remote-User",
+        pattern=r"^[A-Za-z0-9-]+$",
+        description="Header in which such a proxy names the user.",
+    )
+    proxy_groups_header: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9-]+$",
+        description="Header in which it names the user's groups, with commas between.",
+    )
+    ldap_url: str | None = Field(
+        None,
+        pattern=r"^ldaps?://[^/?#@\s]+$",
+        description="Address of an LDAP server: ldaps://dc.example, or ldap:// with StartTLS.",
+    )
+    ldap_start_tls: bool = Field(
+        True, description="Encrypt ldap:// by StartTLS; may be off for a loopback address only."
+    )
+    ldap_timeout_s: int = Field(5, ge=1, description="Time for each answer of that server.")
+    ldap_bind_dn: str | None = Field(
+        None, description="Account that looks people up; unset where ldap_user_dn is enough."
+    )
+    ldap_bind_password: SecretStr | None = Field(None, description="Password of that account.")
+    ldap_user_dn: str | None = Field(
+        None, description="Where people are found without it: uid={name},ou=people,dc=example."
+    )
+    ldap_user_base: str | None = Field(
+        None, description="Entry below which that account looks people up."
+    )
+    ldap_user_filter: str = Field(
+        "(uid={name})", description="Filter that finds the person of a name."
+    )
+    ldap_name_attribute: str = Field(
+        "uid", description="Attribute that becomes the user's name: sAMAccountName with AD."
+    )
+    ldap_id_attribute: str = Field(
+        "entryUUID", description="Attribute that no other person ever gets: objectGUID with AD."
+    )
+    ldap_group_base: str | None = Field(
+        None, description="Entry below which groups are; no groups are asked for when unset."
+    )
+    ldap_group_filter: str = Field(
+        "(member={dn})", description="Filter that finds a person's groups, by {dn} or {name}."
+    )
+    ldap_group_attribute: str = Field(
+        "cn", description="Attribute of a group that is its name here."
+    )
     token: SecretStr | None = Field(
         None, description="Fixed API token; made at random and kept in data_dir when unset."
     )
@@ -189,10 +270,13 @@ def load_settings(**overrides: object) -> Settings:
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise ConfigError(f"unusable settings: {wrong}", hint=HINT) from error
+    except SettingsError as error:
+        hint = """Lists and tables are written as JSON in a variable: '["10.0.0.5"]'."""
+        raise ConfigError(f"unusable settings: {error}", hint=hint) from error
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"cannot read {_file()}: {error}", hint="Correct the file.") from error
-    folders = ("data_dir", "model_dir", "engine_model_dir", "support_model_dir")
-    named = {name: getattr(settings, name) for name in folders if getattr(settings, name)}
+    paths = ("data_dir", "model_dir", "engine_model_dir", "support_model_dir", "company_ca_file")
+    named = {name: getattr(settings, name) for name in paths if getattr(settings, name)}
     return settings.model_copy(
         update={name: path.expanduser().absolute() for name, path in named.items()}
     )

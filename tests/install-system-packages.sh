@@ -8,6 +8,7 @@ packages=(
     chromium fonts-dejavu-core # the page's tests
     nginx-light # the proxy in front
     postgresql # the store's suite runs on it too
+    slapd # the company's directory; tests start one of their own
     systemd # its own check of the units in deploy/systemd
 )
 

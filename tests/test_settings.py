@@ -59,6 +59,10 @@ def test_the_file_may_lie_elsewhere(monkeypatch: pytest.MonkeyPatch, tmp_path: P
         ("embed_backend", "cuda"),
         ("ingest_workers", "0"),
         ("parse_timeout_s", "0"),
+        ("trusted_proxies", "10.0.0.5"),
+        ("trusted_proxies", '["proxy.example"]'),
+        ("oidc_scopes", "profile"),
+        ("ldap_url", "dc.example"),
     ],
 )
 def test_an_unusable_value_is_an_error_that_names_the_setting(

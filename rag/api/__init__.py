@@ -37,6 +37,9 @@ the `Access` of its caller.
     POST   /v1/me/password                          204; your other sessions have ended
     GET    /v1/sessions, DELETE /v1/sessions/{id}   where you are signed in; an end to it
     GET    /v1/keys, POST, DELETE /v1/keys/{id}     your API keys; {…, key} where one is made
+    GET    /login/oidc                              303 to the company's OpenID provider
+    GET    /login/oidc/callback                     from there: a session cookie, and on to the page
+    GET    /login/proxy                             the same for whom a trusted proxy names
     GET    /healthz, /readyz                        the process lives; it can answer questions
     GET    /metrics                                 counts and times, for Prometheus
     GET    /docs, /openapi.json                     this, machine-readable

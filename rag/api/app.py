@@ -13,6 +13,7 @@ from rag.api import (
     about,
     ask,
     chat,
+    company_login,
     conversations,
     docs,
     documents,
@@ -26,6 +27,7 @@ from rag.api.about import DISTRIBUTION
 from rag.api.auth import Gate
 from rag.api.backing import Backing
 from rag.api.border import Border
+from rag.api.company import Company
 from rag.api.idempotency import Idempotency
 from rag.api.mcp_server import McpServer
 from rag.api.problems import on_error
@@ -52,11 +54,13 @@ def create_app(
     ui_port: int,
     public_url: str | None = None,
     shares: Shares,
+    company: Company | None = None,
 ) -> FastAPI:
     """The API over the appliance that `load` opens, which happens while it already listens.
 
     `host`, `port` and `ui_port` are what API and page are bound to; `public_url` is what browsers
-    call them by where a proxy stands before them. `shares` is what one caller may have of it.
+    call them by where a proxy stands before them. `shares` is what one caller may have of it;
+    `company` is how its directories sign people in.
     """
     gate = Gate(token, port=port, ui_port=ui_port, public_url=public_url)
     app = FastAPI(
@@ -73,7 +77,9 @@ def create_app(
     app.state.mcp = McpServer()
     app.state.host, app.state.port, app.state.ui_port = host, port, ui_port
     app.state.public_url = public_url
-    app.state.sign_in = login.SignIn()
+    app.state.company = company = company or Company()
+    gate.proxied = company.proxied
+    app.state.sign_in = login.SignIn(company.sign_in_options())
     app.state.quotas = Quotas(shares)
     app.add_middleware(Idempotency)
     # The last one is the outermost.
@@ -89,6 +95,7 @@ def create_app(
         about,
         metrics,
         login,
+        company_login,
         me,
         keys,
         docs,

@@ -22,6 +22,9 @@ The API token and the last are the operator, who may read everything. A session 
 operator's or a user's; a user reads what is granted, as of each request. Whether the account, the
 session and the key still hold is asked of the store at each request, too.
 
+Where `trusted_proxies` names a proxy, the user that it names goes before all of these (`proxied`),
+under the same rules for pages of other sites as the cookie, and 3 does not hold for its address.
+
 A credential that is wrong is refused and never falls back to 3: the page calls from this very
 machine and user, with the cookie of a visitor who may be anyone.
 """
@@ -39,13 +42,16 @@ from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
 from rag.api import peer, tokens
+from rag.api.proxied import Proxied
 from rag.errors import Forbidden, NotFound, Unauthorized
 from rag.store import KEY_PREFIX, Owner, Role, Store
 from rag.types import Access
 
 COOKIE = "citadel_session"
 ACT_FOR = "x-citadel-user"
-OPEN_PATHS = frozenset({"/healthz", "/readyz", "/login"})
+OPEN_PATHS = frozenset(
+    {"/healthz", "/readyz", "/login", "/login/oidc", "/login/oidc/callback", "/login/proxy"}
+)
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 PROXY_HEADERS = ("forwarded", "x-real-ip", "via")  # and every X-Forwarded-*
 HINT = (
@@ -85,6 +91,7 @@ class Gate:
         self._token = tokens.digest(token)
         self._ports = (port, ui_port)
         self._public_origin = public_url and public_url.lower()
+        self.proxied: Proxied | None = None
 
     async def authenticate(self, scope: Scope) -> Caller:
         """The request's caller.
@@ -101,14 +108,18 @@ class Gate:
         return caller
 
     async def _recognised(self, scope: Scope, headers: Headers) -> Caller:
+        if self.proxied is not None and self.proxied.concerns(headers):
+            self._refuse_other_sites(headers, scope["method"])
+            number, roles = await self.proxied.holder(scope)
+            return Caller("session", number, roles=roles)
         if "authorization" in headers:
             return await self._bearer(scope, headers)
         session = HTTPConnection(scope).cookies.get(COOKIE)
         if session is not None:
-            if not self.is_caused_by_us(headers, scope["method"]):
-                raise Unauthorized("another site caused this request", hint=HINT)
+            self._refuse_other_sites(headers, scope["method"])
             return await to_thread.run_sync(_of_session, _store(scope), session)
-        if await is_same_user(scope, headers):
+        by_proxy = self.proxied is not None and self.proxied.is_from_proxy(scope)
+        if not by_proxy and await is_same_user(scope, headers):
             return Caller("same_user", "operator")
         raise Unauthorized("this request shows no valid credential", hint=HINT)
 
@@ -120,6 +131,11 @@ class Gate:
         if scheme.lower() == "bearer" and token.startswith(KEY_PREFIX):
             return await to_thread.run_sync(_of_key, _store(scope), token, _named(headers))
         raise Unauthorized("the token is not valid", hint=HINT)
+
+    def _refuse_other_sites(self, headers: Headers, method: str) -> None:
+        """What a browser sends unasked (a cookie, a proxy's word) counts for our own pages only."""
+        if not self.is_caused_by_us(headers, method):
+            raise Unauthorized("another site caused this request", hint=HINT)
 
     def is_caused_by_us(self, headers: Headers, method: str) -> bool:
         """Whether a browser that sends this was made to by a page of ours, not by another's."""

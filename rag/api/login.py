@@ -1,6 +1,7 @@
 """Signing in: from a link, or a name and a password, to a browser's session."""
 
 import logging
+from collections.abc import Sequence
 from functools import partial
 from typing import Annotated
 
@@ -12,6 +13,7 @@ from rag.api import models, requests
 from rag.api.auth import COOKIE, Gate, host_name, is_loopback_name
 from rag.api.backing import appliance_of
 from rag.api.callers import Anyone
+from rag.api.company import Company
 from rag.api.docs import documented
 from rag.api.form import sign_in_form
 from rag.api.throttle import Attempts
@@ -29,9 +31,9 @@ FORM = {"text/html": {"schema": {"type": "string"}}}
 class SignIn:
     """What the sign-in of one server keeps in memory."""
 
-    def __init__(self) -> None:
+    def __init__(self, options: Sequence[tuple[str, str]] = ()) -> None:
         self.attempts = Attempts()
-        self.options: list[tuple[str, str]] = []  # other ways, as (label, address), for the form
+        self.options = list(options)  # other ways, as (label, address), for the form
         self.at_once = CapacityLimiter(AT_ONCE)
 
 
@@ -131,17 +133,26 @@ async def checked(request: Request, name: str, password: str) -> tuple[int, How]
         Unauthorized: they are nobody's; whether there is such a name is not said.
         TooManyRequests: too many attempts have failed.
         NotReady: the store is still being loaded.
+        DirectoryError: the company's directory cannot be asked.
     """
-    store = (await appliance_of(request)).store
+    appliance = await appliance_of(request)
+    store = appliance.store
     state: SignIn = request.app.state.sign_in
     address = address_of(request)
     state.attempts.begin(name, address)
+    how: How = "password"
     number = await to_thread.run_sync(store.passwords.check, name, password, limiter=state.at_once)
+    if number is None and appliance.settings.ldap_url is not None:
+        from rag.directory.ldap import ldap_sign_in
+
+        how = "ldap"
+        asked = (store, appliance.settings, name, password)
+        number = await to_thread.run_sync(ldap_sign_in, *asked, limiter=state.at_once)
     if number is None:
         logger.warning("sign-in as %r from %s: wrong name or password", name, address)
         raise Unauthorized("the name or the password is wrong", hint="Both are case-sensitive.")
     state.attempts.succeeded(name, address)
-    return number, "password"
+    return number, how
 
 
 def _form(request: Request, *, name: str = "", error: CitadelError | None = None) -> Response:
@@ -164,7 +175,10 @@ def page_url(request: Request) -> str:
 
 
 def address_of(request: Request) -> str:
-    """The address that a request comes from."""
+    """The address that a request comes from; a trusted proxy says whom it passes on."""
+    company: Company = request.app.state.company
+    if company.proxied is not None and company.proxied.is_from_proxy(request.scope):
+        return company.proxied.passes_on(request.headers)
     return request.client.host if request.client else ""
 
 

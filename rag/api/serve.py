@@ -14,6 +14,7 @@ from fastapi import FastAPI
 
 from rag.api.app import create_app
 from rag.api.backing import Backing
+from rag.api.company import Company
 from rag.api.login import base_url
 from rag.api.page import Page
 from rag.api.quotas import Shares
@@ -53,6 +54,7 @@ def serve(settings: Settings, *, with_page: bool = True) -> int:
             ui_port=ui_port,
             public_url=settings.public_url,
             shares=Shares.of(settings),
+            company=Company.of(settings),
         )
         api = base_url(settings.host, port)
         environment = {"CITADEL_API_URL": api}

@@ -24,7 +24,7 @@ TOUCH_EVERY = timedelta(minutes=1)  # a use is written down no more often
 MOST = 100  # sessions, and links, of one owner; the oldest makes room
 MAX_AGENT_CHARS = 200
 
-How = Literal["link", "password", "oidc", "ldap"]
+How = Literal["link", "password", "oidc", "ldap", "proxy"]
 Clock = Callable[[], datetime]
 _sessions, _links, _principals = tables.sessions, tables.login_links, tables.principals
 

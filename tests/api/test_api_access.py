@@ -88,6 +88,9 @@ OPEN_ROUTES = {
     ("GET", "/readyz"): Call("/readyz"),
     ("GET", "/login"): Call("/login?token=wrong", status=401),
     ("POST", "/login"): Call("/login", status=400),
+    ("GET", "/login/oidc"): Call("/login/oidc", status=404),  # no directory is set up here
+    ("GET", "/login/oidc/callback"): Call("/login/oidc/callback", status=404),
+    ("GET", "/login/proxy"): Call("/login/proxy", status=404),
 }
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 LET_IN = {
