@@ -1,5 +1,6 @@
 """Opening the database, its transactions, and its errors translated into ours."""
 
+import errno
 import fcntl
 import os
 from collections.abc import Iterator
@@ -162,7 +163,7 @@ def _sole_opener(path: Path) -> Iterator[None]:
         descriptor = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            _ensure_file(path)
             yield
         finally:
             os.close(descriptor)
@@ -171,6 +172,18 @@ def _sole_opener(path: Path) -> Iterator[None]:
             f"cannot write the database {path}: {error.strerror}",
             hint="Run as the user who owns the folder, or choose another data_dir.",
         ) from error
+
+
+def _ensure_file(path: Path) -> None:
+    """A database file that is ours alone to read and write.
+
+    One that is there is not opened: closing it again would drop every lock that this process has on
+    it through other connections, and another process would then delete the log that they write to.
+    """
+    if not path.exists():
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    elif not os.access(path, os.R_OK | os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
 
 def _open_postgresql(url: URL) -> Engine:
