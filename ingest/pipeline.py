@@ -118,7 +118,8 @@ class Pipeline:
             part = Part(task.seen.uri, Path(task.seen.uri).name)
             work = Work(task, task.seen, [part])
             try:
-                work.source = keep(self._means.originals, task.seen)
+                if not task.is_kept:
+                    work.source = keep(self._means.originals, task.seen)
             except ParseError as error:
                 part.failure = error
                 self._gate.parsed()

@@ -40,6 +40,7 @@ class Task:
     is_update: bool = False
     fingerprint: str = ""
     stale: tuple[str, ...] = ()  # failed attachments of the older version
+    is_kept: bool = False  # the copy to be parsed is there already, and no file to copy from
 
 
 @dataclass(frozen=True, slots=True)

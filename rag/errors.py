@@ -6,7 +6,7 @@
     ├── Unauthorized         no valid token
     ├── Forbidden            a valid token, but not for this
     ├── NotFound             no such thing, or none that this caller may see
-    ├── Conflict             the same is being done at this moment
+    ├── Conflict             it is being done already, or contradicts what is there
     ├── PreconditionFailed   it has been changed since the caller has read it
     ├── KeyReused            an idempotency key stands for another request already
     ├── NotReady             the server is still loading
@@ -76,7 +76,7 @@ class NotFound(CitadelError):  # noqa: N818  the HTTP term
 
 
 class Conflict(CitadelError):  # noqa: N818  the HTTP term
-    """The same is being done at this moment, or what is there stands against it."""
+    """The same is being done at this moment, or it contradicts what is there now."""
 
     status = 409
 

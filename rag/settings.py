@@ -145,6 +145,11 @@ class Settings(BaseSettings):
         2 * GIB, gt=0, description="Address space of one parser process."
     )
     max_file_bytes: int = Field(512 * MIB, gt=0, description="Larger files are not read.")
+    ingest_roots: list[Path] = Field(
+        [],
+        description="Folders that an ingest by the API may read from, with all below; none unless"
+        " set.",
+    )
     ocr_languages: str = Field(
         "auto", description="Tesseract languages such as 'eng+deu'; auto takes all installed."
     )
@@ -277,9 +282,9 @@ def load_settings(**overrides: object) -> Settings:
         raise ConfigError(f"cannot read {_file()}: {error}", hint="Correct the file.") from error
     paths = ("data_dir", "model_dir", "engine_model_dir", "support_model_dir", "company_ca_file")
     named = {name: getattr(settings, name) for name in paths if getattr(settings, name)}
-    return settings.model_copy(
-        update={name: path.expanduser().absolute() for name, path in named.items()}
-    )
+    placed = {name: path.expanduser().absolute() for name, path in named.items()}
+    roots = [path.expanduser().absolute() for path in settings.ingest_roots]
+    return settings.model_copy(update={**placed, "ingest_roots": roots})
 
 
 def _file() -> Path:

@@ -19,14 +19,25 @@ the `Access` of its caller.
     GET    /v1/models, /v1/models/{id}              the names to ask by there
     POST   /mcp                                     an MCP server: search, fetch, ask
     GET    /v1/documents                            {documents, next_cursor, total}
+    POST   /v1/documents?collection=                an upload: {document, run}
     GET    /v1/documents/{id}                       one document
+    DELETE /v1/documents/{id}                       {document_id, note}
     GET    /v1/documents/{id}/text                  {document_id, start, end, n_chars, text}
     GET    /v1/documents/{id}/passage               {document_id, start, end, before, text, after,
                                                      before_start, after_end, n_chars, page}
     GET    /v1/documents/{id}/pages                 {document_id, has_images, pages}
     GET    /v1/documents/{id}/pages/{n}.png         the page, a span of text highlighted
     GET    /v1/documents/{id}/original              the file as it was ingested, as an attachment
-    GET    /v1/collections                          {collections: [{name, n_documents, n_chunks}]}
+    GET    /v1/collections                          {collections: [{name, n_documents, …, right}]}
+    POST   /v1/collections                          {name}; DELETE /v1/collections/{name}?force=
+    GET    /v1/ingest-runs                          {runs, next_cursor}; POST: a run
+    GET    /v1/ingest-runs/{id}                     a run; /events: SSE; POST /cancel
+    GET    /v1/users, /v1/groups                    {users}, {groups}; POST; GET, DELETE …/{name}
+    PATCH  /v1/users/{name}                         {disabled}
+    PUT    /v1/users/{name}/roles/{role}            the user; DELETE
+    PUT    /v1/groups/{name}/members/{user}         the group; DELETE
+    GET    /v1/grants, /v1/limits                   {grants}, {limits}; PUT; DELETE …?collection=…
+    GET    /v1/settings                             {settings: [{name, value, description}]}
     GET    /v1/failures                             {failures: [{collection, path, error, hint, …}]}
     GET    /v1/status                               {version, model_id, n_documents, indexed, …}
     POST   /v1/login-links                          {url, expires_in_s}: a one-time link to the page
@@ -44,7 +55,8 @@ the `Access` of its caller.
     GET    /metrics                                 counts and times, for Prometheus
     GET    /docs, /openapi.json                     this, machine-readable
 
-Query parameters: documents `limit` (1-200, 50), `cursor`, `title`, `collection` (repeatable);
+Query parameters: documents `limit` (1-200, 50), `cursor`, `collection` (repeatable), `title`,
+`media_type`, `language`, `ingested_after`, `ingested_before`, `source` (a file or folder);
 text `start`, `end`; passage `start`, `end`, `context` (characters on either side, 600); page image
 `start`, `end` (the span to highlight, character offsets in the document's text), `width` (pixels,
 1000). `has_images` says whether `pages/{n}.png` can be drawn; where it is false show the passage.

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Query
 from starlette.responses import JSONResponse
 
 from rag.api import models, requests
-from rag.api.auth import access_of
+from rag.api.auth import access_of, number_of
 from rag.api.backing import appliance_of
 from rag.api.callers import Reader
 from rag.api.docs import documented
@@ -23,10 +23,16 @@ Loaded = Annotated[Appliance, Depends(appliance_of)]
 
 @router.get("/v1/collections", response_model=models.CollectionList, responses=documented())
 def list_collections(appliance: Loaded, caller: Reader) -> JSONResponse:
-    """The collections that you may read, by name."""
+    """The collections that you may read, by name, with what you may do with each."""
     access = access_of(caller, appliance.store, None)
+    managed = appliance.store.manageable(number_of(caller, appliance.store))
     return JSONResponse(
-        {"collections": [asdict(i) for i in appliance.store.readable_collections(access)]}
+        {
+            "collections": [
+                asdict(info) | {"right": "manage" if info.name in managed else "read"}
+                for info in appliance.store.readable_collections(access)
+            ]
+        }
     )
 
 
@@ -38,18 +44,19 @@ def list_failures(
 ) -> JSONResponse:
     """The files that were not ingested, each with the reason and what to do about it.
 
-    For the operator: a user, who may not read every file, sees none.
+    Of the collections that you manage: who only reads one may not read every file in it.
     """
-    access = access_of(caller, appliance.store, collection)
-    failures = appliance.store.failures() if caller.owner == "operator" else []
+    store = appliance.store
+    access = access_of(caller, store, collection)
+    shown = access.collections & store.manageable(number_of(caller, store))
     fields = ("error", "hint", "size_bytes", "retry")
     return JSONResponse(
         {
             "failures": [
                 {"collection": name, "path": source.uri}
                 | {field: getattr(source, field) for field in fields}
-                for name, source in failures
-                if name in access.collections
+                for name, source in store.failures()
+                if name in shown
             ]
         }
     )

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
+from anyio import to_thread
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
@@ -18,10 +19,13 @@ from rag.api import (
     docs,
     documents,
     feedback,
+    feeding,
     keys,
     login,
     me,
     metrics,
+    people,
+    permissions,
 )
 from rag.api.about import DISTRIBUTION
 from rag.api.auth import Gate
@@ -33,6 +37,7 @@ from rag.api.mcp_server import McpServer
 from rag.api.problems import on_error
 from rag.api.quotas import Quotas, Shares
 from rag.api.renderer import Renderer
+from rag.api.runner import Runner
 from rag.appliance import Appliance
 from rag.errors import CitadelError
 
@@ -75,6 +80,7 @@ def create_app(
     )
     app.state.gate, app.state.backing, app.state.renderer = gate, Backing(load), Renderer()
     app.state.mcp = McpServer()
+    app.state.runner = None
     app.state.host, app.state.port, app.state.ui_port = host, port, ui_port
     app.state.public_url = public_url
     app.state.company = company = company or Company()
@@ -98,6 +104,9 @@ def create_app(
         company_login,
         me,
         keys,
+        feeding,
+        people,
+        permissions,
         docs,
     ):
         app.include_router(room.router)
@@ -115,14 +124,24 @@ def _document(app: FastAPI) -> None:
     app.openapi = openapi  # type: ignore[method-assign]
 
 
+async def _load(app: FastAPI, backing: Backing) -> None:
+    """Load the appliance, then begin with the ingest runs that wait."""
+    await backing.load()
+    if backing.error is None:
+        appliance = backing.appliance()
+        app.state.runner = Runner(appliance.store, appliance.settings)
+
+
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     backing: Backing = app.state.backing
-    loading = asyncio.create_task(backing.load())
+    loading = asyncio.create_task(_load(app, backing))
     try:
         async with app.state.mcp.running():
             yield
     finally:
         await loading  # a thread cannot be stopped; it takes seconds at most
         app.state.renderer.close()
+        if app.state.runner is not None:
+            await to_thread.run_sync(app.state.runner.close)
         backing.close()

@@ -17,12 +17,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from rag.api.auth import OPEN_PATHS, Caller, Gate
 from rag.api.problems import problem_response
 from rag.api.quotas import Quotas
+from rag.api.uploading import FORM_BYTES
 from rag.errors import CitadelError
 
 logger = logging.getLogger(__name__)
 
 ANSWERING = frozenset({"/v1/query", "/v1/chat/completions"})
 MAX_BODY_BYTES = 1024**2
+UPLOAD = ("POST", "/v1/documents")
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 ALWAYS = {
     "X-Content-Type-Options": "nosniff",
@@ -49,7 +51,7 @@ class Border:
         scope.setdefault("state", {})["request_id"] = request_id
         out = _Out(send, request_id, scope["path"])
         try:
-            limited = _limited(Headers(scope=scope), receive)
+            limited = _limited(Headers(scope=scope), receive, _max_body_bytes(scope))
             if scope["path"] in OPEN_PATHS:
                 await self._app(scope, limited, out)
                 return
@@ -108,23 +110,34 @@ def _request_id(headers: Headers) -> str:
     return given if REQUEST_ID.fullmatch(given) else secrets.token_hex(12)
 
 
-def _limited(headers: Headers, receive: Receive) -> Receive:
+def _max_body_bytes(scope: Scope) -> int:
+    """How large the body of a request may be: an upload's as large as a file, if it can be read."""
+    if (scope["method"], scope["path"]) != UPLOAD:
+        return MAX_BODY_BYTES
+    try:
+        settings = scope["app"].state.backing.appliance().settings
+    except CitadelError:  # which the route says in its own turn
+        return MAX_BODY_BYTES
+    return int(settings.max_file_bytes) + FORM_BYTES
+
+
+def _limited(headers: Headers, receive: Receive, most: int) -> Receive:
     """`receive`, refusing a body that is too large by its announced or its actual size."""
     announced = headers.get("content-length", "0")
-    if not announced.isdecimal() or len(announced) > 9 or int(announced) > MAX_BODY_BYTES:
-        raise _too_large()
+    if not announced.isdecimal() or len(announced) > 18 or int(announced) > most:
+        raise _too_large(most)
     received = 0
 
     async def limited() -> Message:
         nonlocal received
         message = await receive()
         received += len(message.get("body", b""))
-        if received > MAX_BODY_BYTES:
-            raise _too_large()
+        if received > most:
+            raise _too_large(most)
         return message
 
     return limited
 
 
-def _too_large() -> HTTPException:
-    return HTTPException(413, f"the request body is larger than {MAX_BODY_BYTES:,} bytes")
+def _too_large(most: int) -> HTTPException:
+    return HTTPException(413, f"the request body is larger than {most:,} bytes")

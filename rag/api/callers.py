@@ -46,6 +46,11 @@ def _admin(caller: Anyone) -> Caller:
     return caller
 
 
+def _steward(caller: Anyone) -> Caller:
+    for_rights(caller, "admin")
+    return caller
+
+
 def _auditor(caller: Anyone) -> Caller:
     for_rights(caller, "admin")
     for_role(caller, "auditor")
@@ -64,5 +69,7 @@ Holder = Annotated[Caller, Depends(_holder)]
 """Who looks after an account: its sessions, its keys. Whose, the route says."""
 Admin = Annotated[Caller, Depends(_admin)]
 """Who administers people, grants and keys. That alone opens no document."""
+Steward = Annotated[Caller, Depends(_steward)]
+"""Who says who may read a collection; the store asks for the role `admin` or `manage` on it."""
 Auditor = Annotated[Caller, Depends(_auditor)]
 """Who reads the audit records. That alone opens no document."""

@@ -30,7 +30,7 @@ MEANINGS = {
     401: "No valid credential.",
     403: "Not allowed to this caller.",
     404: "There is no such thing, or none that you may see.",
-    409: "The same request is being done at this moment.",
+    409: "The same is being done at this moment, or it contradicts what is there.",
     412: "It has been changed since you have read it.",
     413: "The request body is too large.",
     429: "More than your share, or too much at once; see Retry-After.",
@@ -74,6 +74,9 @@ CHUNKS: dict[str, Any] = {
 }
 
 
+RUN_EVENTS = "event: run\ndata: {…}\n\nevent: run\ndata: {…}\n\n"
+
+
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The problems that a route may answer with, for `responses=`."""
     return {status: _problem(status) for status in (*ALWAYS, *statuses)}
@@ -89,7 +92,9 @@ def openapi(app: FastAPI) -> dict[str, Any]:
         routes=app.routes,
     )
     for method, path in REPEATABLE:
-        document["paths"][path][method.lower()].setdefault("parameters", []).append(KEY)
+        document["paths"][path.replace(":path", "")][method.lower()].setdefault(
+            "parameters", []
+        ).append(KEY)
     components = document["components"]
     components["schemas"] |= _problem_schemas()
     for unused in ("HTTPValidationError", "ValidationError"):

@@ -1,6 +1,7 @@
 """Routes that read documents: the list, texts, pages, originals. All within the caller's access."""
 
 import hashlib
+import json
 import re
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any
@@ -10,7 +11,7 @@ from fastapi import Path as InPath
 from starlette.responses import FileResponse, JSONResponse, Response
 
 from rag.api import models, requests
-from rag.api.auth import access_of
+from rag.api.auth import access_of, number_of
 from rag.api.backing import appliance_of
 from rag.api.callers import Reader
 from rag.api.docs import PNG, documented
@@ -19,7 +20,7 @@ from rag.api.renderer import Renderer
 from rag.appliance import Appliance
 from rag.errors import BadRequest, NotFound
 from rag.layout import line_boxes
-from rag.store import Store
+from rag.store import Narrowing, Store
 from rag.types import Access, Document, Page
 
 router = APIRouter(tags=["documents"])
@@ -34,21 +35,32 @@ Id = Annotated[int, InPath(ge=1, le=requests.MAX_ID)]
 Offset = Annotated[int, Query(ge=0, le=requests.MAX_OFFSET)]
 
 
+def _narrowing(
+    title: Annotated[requests.Plain, Query(description="Part of the title.")] = "",
+    media_type: Annotated[requests.Plain, Query(description="As application/pdf.")] = "",
+    language: Annotated[requests.Plain, Query(description="ISO 639-1.")] = "",
+    ingested_after: Annotated[requests.Time | None, Query()] = None,
+    ingested_before: Annotated[requests.Time | None, Query()] = None,
+    source: Annotated[
+        requests.Path, Query(description="A file, or a folder with all that is below it.")
+    ] = "",
+) -> Narrowing:
+    return Narrowing(title.strip(), media_type, language, ingested_after, ingested_before, source)
+
+
 @router.get("/v1/documents", response_model=models.DocumentList, responses=documented(404))
 def list_documents(
     appliance: Loaded,
     caller: Reader,
+    only: Annotated[Narrowing, Depends(_narrowing)],
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: Annotated[str, Query(pattern=r"^\d{1,18}$", description="`next_cursor`.")] = "0",
-    title: Annotated[requests.Plain, Query(description="Part of the title.")] = "",
     collection: Annotated[list[requests.Plain] | None, Query(description=requests.NARROW)] = None,
 ) -> JSONResponse:
-    """The documents that you may read, oldest first."""
+    """The documents that you may read, oldest first; each filter narrows the list."""
     store = appliance.store
     access = access_of(caller, store, collection)
-    found = store.list_documents(
-        access, after=int(cursor), limit=limit + 1, title_contains=title.strip()
-    )
+    found = store.list_documents(access, after=int(cursor), limit=limit + 1, only=only)
     more = len(found) > limit
     listed = [document_json(document, store) for document in found[:limit]]
     return JSONResponse(
@@ -63,16 +75,24 @@ def list_documents(
 @router.get(
     "/v1/documents/{document_id}",
     response_model=models.DocumentDetail,
-    responses=documented(404),
+    responses=documented(404) | {304: {"description": "Your copy is still right."}},
 )
-def get_document(appliance: Loaded, caller: Reader, document_id: Id) -> JSONResponse:
-    """One document without its text, and what was attached to it."""
+def get_document(request: Request, appliance: Loaded, caller: Reader, document_id: Id) -> Response:
+    """One document without its text, what was attached to it, and what you may do with it."""
     store, access = appliance.store, access_of(caller, appliance.store, None)
     document = document_json(store.document(access, document_id), store)
     attached = store.children(access, document_id)
-    return JSONResponse(
-        document | {"attachments": [{"id": d.id, "title": d.title} for d in attached]}
-    )
+    managed = store.may_manage(number_of(caller, store), document["collection"])
+    shown = document | {
+        "attachments": [{"id": d.id, "title": d.title} for d in attached],
+        "status": "ingested",
+        "right": "manage" if managed else "read",
+    }
+    tag = f'"{hashlib.sha256(json.dumps(shown).encode()).hexdigest()[:32]}"'
+    headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
+    if tag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    return JSONResponse(shown, headers=headers)
 
 
 @router.get(

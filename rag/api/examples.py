@@ -135,6 +135,7 @@ DOCUMENT: Example = {
     "parent_id": None,
     "ingested_at": "2026-03-02T09:14:31Z",
 }
+DOCUMENT_DETAIL: Example = DOCUMENT | {"attachments": [], "status": "ingested", "right": "read"}
 DOCUMENT_LIST: Example = {"documents": [DOCUMENT], "next_cursor": "7", "total": 34}
 TEXT: Example = {
     "document_id": 7,
@@ -162,7 +163,9 @@ PAGES: Example = {
         {"number": 12, "width": 595.0, "height": 842.0, "char_start": 17020, "char_end": 19011}
     ],
 }
-COLLECTIONS: Example = {"collections": [{"name": "hr", "n_documents": 34, "n_chunks": 2711}]}
+COLLECTIONS: Example = {
+    "collections": [{"name": "hr", "n_documents": 34, "n_chunks": 2711, "right": "read"}]
+}
 FAILURES: Example = {
     "failures": [
         {

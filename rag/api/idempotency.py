@@ -36,11 +36,36 @@ REPEATABLE = frozenset(
         ("PUT", "/v1/feedback"),
         ("DELETE", "/v1/sessions/{session_id}"),
         ("DELETE", "/v1/keys/{key_id}"),
+        ("POST", "/v1/collections"),
+        ("DELETE", "/v1/collections/{name:path}"),
+        ("PUT", "/v1/grants"),
+        ("DELETE", "/v1/grants"),
+        ("PUT", "/v1/limits"),
+        ("DELETE", "/v1/limits"),
+        ("POST", "/v1/users"),
+        ("PATCH", "/v1/users/{name}"),
+        ("DELETE", "/v1/users/{name}"),
+        ("PUT", "/v1/users/{name}/roles/{role}"),
+        ("DELETE", "/v1/users/{name}/roles/{role}"),
+        ("POST", "/v1/groups"),
+        ("DELETE", "/v1/groups/{name}"),
+        ("PUT", "/v1/groups/{name}/members/{user}"),
+        ("DELETE", "/v1/groups/{name}/members/{user}"),
+        ("POST", "/v1/ingest-runs"),
+        ("POST", "/v1/ingest-runs/{run_id}/cancel"),
+        ("DELETE", "/v1/documents/{document_id}"),
     }
 )
 KEPT_HEADERS = ("content-type", "etag", "location")
+
+
+def _pattern(path: str) -> str:
+    """A route's path as a regular expression."""
+    return re.sub(r"\{\w+\}", "[^/]+", re.sub(r"\{\w+:path\}", ".+", path))
+
+
 _KEY = re.compile(r"[\x21-\x7e]{1,200}")
-_PATTERNS = [(method, re.compile(re.sub(r"\{\w+\}", "[^/]+", path))) for method, path in REPEATABLE]
+_PATTERNS = [(method, re.compile(_pattern(path))) for method, path in REPEATABLE]
 
 
 class Idempotency:

@@ -18,6 +18,11 @@ Guarding = Annotated[
 ]
 
 
+Right = Annotated[
+    Literal["read", "manage"], Field(description="What you may do with the collection.")
+]
+
+
 class _Response(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
@@ -208,10 +213,10 @@ class Document(_Response):
 class DocumentDetail(Document):
     """A document without its text, with what was attached to it."""
 
-    model_config = ConfigDict(
-        json_schema_extra={"examples": [examples.DOCUMENT | {"attachments": []}]}
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.DOCUMENT_DETAIL]})
     attachments: list[DocumentRef]
+    status: Literal["ingested"] = Field(description="A document that can be read is.")
+    right: Right
 
 
 class DocumentList(_Response):
@@ -275,6 +280,7 @@ class Collection(_Response):
     name: str
     n_documents: int
     n_chunks: int
+    right: Right
 
 
 class CollectionList(_Response):

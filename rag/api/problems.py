@@ -23,7 +23,7 @@ HINTS = {
     400: "Send JSON, encoded as UTF-8.",
     404: "GET /docs lists every address there is.",
     405: "The Allow header names the methods that this address takes.",
-    413: "Send less: a request body may have up to 1 MiB.",
+    413: "Send less: a file may have CITADEL_MAX_FILE_BYTES, every other body 1 MiB.",
     422: "Compare the request with the examples at /docs.",
 }
 OPENAI_PATHS = ("/v1/chat/", "/v1/models")

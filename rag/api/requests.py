@@ -1,8 +1,9 @@
 """Requests as the API documents and validates them, each with an example."""
 
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from rag.api import examples
 
@@ -10,6 +11,7 @@ MAX_QUESTION_CHARS = 4000
 MAX_ANSWER_CHARS = 20_000  # of one earlier answer
 MAX_TURNS = 50
 MAX_ID = 2**63 - 1
+MAX_PATH_BYTES = 2000
 MAX_OFFSET = 2**31 - 1
 
 
@@ -34,6 +36,21 @@ def plain(text: str) -> str:
     return text
 
 
+def _short(path: str) -> str:
+    """A path or URI that an index of every database takes."""
+    if len(path.encode()) > MAX_PATH_BYTES:
+        raise ValueError(f"must have at most {MAX_PATH_BYTES:,} bytes")
+    return path
+
+
+def _utc(time: datetime) -> datetime:
+    """A time in UTC, as times are stored."""
+    try:
+        return time.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("must be a time of these centuries") from error
+
+
 def _listed(value: Any) -> Any:
     """One name is a list of one."""
     return [value] if isinstance(value, str) else value
@@ -43,6 +60,8 @@ Asked = Annotated[str, AfterValidator(plain), AfterValidator(asked)]
 Said = Annotated[str, Field(max_length=MAX_ANSWER_CHARS), AfterValidator(plain)]
 Depth = Literal["quick", "standard", "exhaustive"]
 Plain = Annotated[str, Field(max_length=500), AfterValidator(plain)]
+Path = Annotated[str, AfterValidator(plain), AfterValidator(_short)]
+Time = Annotated[AwareDatetime, AfterValidator(_utc)]
 Collections = Annotated[list[Plain], Field(min_length=1, max_length=100), BeforeValidator(_listed)]
 Secret = Annotated[str, Field(max_length=4000), AfterValidator(plain)]
 Number = Annotated[int, Field(ge=1, le=MAX_ID)]  # of a session or a key

@@ -9,14 +9,15 @@ parsed, how a vector is made or how an index is built.
 
 from rag.store.accounts import FIRST_ADMIN, Account, role_of
 from rag.store.directory import Identity, Terms, Vouched
-from rag.store.documents import CollectionInfo
+from rag.store.documents import CollectionInfo, Narrowing
 from rag.store.integrity import Stats
 from rag.store.keys import KEY_PREFIX, SCOPES, Key, Scope
 from rag.store.mapped import Readers, Said, meet
-from rag.store.originals import Originals
+from rag.store.originals import Arriving, Originals
 from rag.store.people import Group, Owner, Person, Role
 from rag.store.people import parsed as parsed_principal
 from rag.store.quarantine import Quarantined, ScreenedDocument, Suspicion
+from rag.store.runs import UPLOAD, Counts, Failure, Run, Sight
 from rag.store.signing import LINK_TTL, SESSION_TTL, How, Session
 from rag.store.store import Store
 from rag.store.withheld import Withheld
@@ -27,22 +28,29 @@ __all__ = [
     "LINK_TTL",
     "SCOPES",
     "SESSION_TTL",
+    "UPLOAD",
     "Account",
+    "Arriving",
     "CollectionInfo",
+    "Counts",
+    "Failure",
     "Group",
     "How",
     "Identity",
     "Key",
+    "Narrowing",
     "Originals",
     "Owner",
     "Person",
     "Quarantined",
     "Readers",
     "Role",
+    "Run",
     "Said",
     "Scope",
     "ScreenedDocument",
     "Session",
+    "Sight",
     "Stats",
     "Store",
     "Suspicion",

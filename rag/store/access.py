@@ -15,7 +15,6 @@ from typing import Literal, NamedTuple
 
 from sqlalchemy import Connection, delete, insert, or_, select, update
 
-from rag.errors import NotFound
 from rag.store import changes, mapped, people, sources, tables
 from rag.store.documents import IN_LIMIT
 from rag.store.mapped import Readers, Said
@@ -61,6 +60,20 @@ def access_of(connection: Connection, principals: frozenset[int]) -> Access:
     return Access(frozenset(collections), principals, frozenset(lists))
 
 
+def manageable(connection: Connection, principals: frozenset[int]) -> frozenset[str]:
+    """The collections that these principals may manage now.
+
+    Who manages a collection may read it, bring documents in, take them out, and say who else may
+    read or manage it. A limit in it holds for its managers as well, until one of them lifts it.
+    """
+    query = (
+        select(_collections.c.name)
+        .join(_grants)
+        .where(_grants.c.principal_id.in_(principals), _grants.c.right == "manage")
+    )
+    return frozenset(connection.scalars(query))
+
+
 # Grants
 
 
@@ -103,17 +116,9 @@ def grants(connection: Connection) -> list[Grant]:
 
 def _both(connection: Connection, collection: str, principal: str) -> dict[str, int]:
     return {
-        "collection_id": _collection(connection, collection),
+        "collection_id": sources.existing_collection(connection, collection),
         "principal_id": people.find(connection, *people.parsed(principal)),
     }
-
-
-def _collection(connection: Connection, name: str) -> int:
-    number = sources.collection_id(connection, name)
-    if number is None:
-        hint = "`citadel status` shows the collections."
-        raise NotFound(f"there is no collection {name!r}", hint=hint)
-    return number
 
 
 # Limits
@@ -133,7 +138,7 @@ def limit(
         NotFound: there is no such collection or principal.
         BadRequest: a principal is written wrongly.
     """
-    collection_id, uri = _collection(connection, collection), uri.rstrip("/") or "/"
+    collection_id, uri = sources.existing_collection(connection, collection), uri.rstrip("/") or "/"
     list_id = None
     if principals is not None:
         list_id = _list(connection, people.numbers(connection, principals))

@@ -1,15 +1,17 @@
 """Collections, documents, pages and chunks as a caller may read them."""
 
 import zlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import astuple, dataclass
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, exists, func, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, exists, func, select
 
 from rag.errors import NotFound
 from rag.store import tables
 from rag.store.rule import named, readable
+from rag.store.sources import at_or_below
 from rag.types import Access, Box, Chunk, Document, Page, StoredChunk
 
 IN_LIMIT = 5000  # ids bound in one statement, well below what either database accepts
@@ -25,6 +27,18 @@ class CollectionInfo:
     name: str
     n_documents: int
     n_chunks: int
+
+
+@dataclass(frozen=True, slots=True)
+class Narrowing:
+    """Which of the readable documents are asked for; what is left empty narrows nothing."""
+
+    title_contains: str = ""
+    media_type: str = ""
+    language: str = ""
+    after: datetime | None = None  # when they were ingested
+    before: datetime | None = None
+    under: str = ""  # a file, or a folder with all below it
 
 
 _DOCUMENT = [c for c in tables.documents.c if c.name not in ("text", "collection_id", "source_id")]
@@ -76,16 +90,43 @@ def content_hashes(connection: Connection) -> set[str]:
 
 
 def list_documents(
-    connection: Connection, access: Access, *, after: int, limit: int, title_contains: str
+    connection: Connection, access: Access, *, after: int, limit: int, only: Narrowing
 ) -> list[Document]:
     """Readable documents by id, beginning after the id `after`."""
-    query = _readable(access).where(tables.documents.c.id > min(after, MAX_ID))
-    if "\0" in title_contains:  # in no title, and PostgreSQL rejects it
-        return []
-    if title_contains:
-        query = query.where(tables.documents.c.title.icontains(title_contains, autoescape=True))
+    if any("\0" in part for part in astuple(only) if isinstance(part, str)):
+        return []  # in no title, and PostgreSQL rejects it
+    query = _readable(access).where(tables.documents.c.id > min(after, MAX_ID), *_narrowed(only))
     rows = connection.execute(query.order_by(tables.documents.c.id).limit(limit))
     return [_document(row) for row in rows]
+
+
+def _narrowed(only: Narrowing) -> Iterator[ColumnElement[bool]]:
+    columns = tables.documents.c
+    if only.title_contains:
+        yield columns.title.icontains(only.title_contains, autoescape=True)
+    if only.media_type:
+        yield columns.media_type == only.media_type
+    if only.language:
+        yield columns.language == only.language
+    if only.after is not None:
+        yield columns.ingested_at > only.after
+    if only.before is not None:
+        yield columns.ingested_at < only.before
+    if only.under:
+        yield at_or_below(tables.sources.c.uri, only.under)
+
+
+def made_from(
+    connection: Connection, access: Access, collection: str, *, uri: str, sha256: str
+) -> Document | None:
+    """The oldest readable document made from the file of this URI, or of this content."""
+    table = tables.documents.c
+    same = table.source_uri == uri if uri else table.content_sha256 == sha256
+    query = _readable(access).where(
+        tables.collections.c.name == collection, same, table.parent_id.is_(None)
+    )
+    row = connection.execute(query.order_by(table.id).limit(1)).one_or_none()
+    return None if row is None else _document(row)
 
 
 def count(connection: Connection, access: Access) -> int:

@@ -46,6 +46,33 @@ class Originals:
             source.seek(0)
             return self._write(iter(lambda: source.read(BLOCK_BYTES), b""))
 
+    @contextmanager
+    def arriving(self) -> Iterator["Arriving"]:
+        """For content that comes in blocks; it is gone afterwards unless `keep` was called.
+
+        Raises:
+            StoreError: it cannot be written.
+        """
+        with _as_store_error(self._folder):
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # Not locked meanwhile: a slow sender must not hold up whoever sweeps.
+        with self._temporary() as (path, file):
+            yield Arriving(self, path, file)
+
+    def publish(self, path: Path, file: FileIO, sha256: str) -> None:
+        """Give a file that is completely written its name, for good."""
+        with self._locked(fcntl.LOCK_SH):
+            if self._renew(sha256):
+                return
+            with _as_store_error(self._folder):
+                os.fsync(file.fileno())
+                self._publish(path, sha256)
+
+    def discard(self, sha256: str) -> None:
+        """Delete a copy whatever its age; nothing happens where there is none."""
+        with self._locked(fcntl.LOCK_EX):
+            self._place(sha256).unlink(missing_ok=True)
+
     def path(self, sha256: str) -> Path:
         """Where the content lies.
 
@@ -153,6 +180,36 @@ class Originals:
             yield
         finally:
             os.close(descriptor)
+
+
+class Arriving:
+    """Content on its way in: what was written of it so far."""
+
+    def __init__(self, originals: Originals, path: Path, file: FileIO) -> None:
+        self._originals, self._path, self._file = originals, path, file
+        self._digest = hashlib.sha256()
+        self.size_bytes = 0
+
+    def write(self, block: bytes) -> None:
+        """Add a block.
+
+        Raises:
+            StoreError: it cannot be written.
+        """
+        self._digest.update(block)
+        self.size_bytes += len(block)
+        with _as_store_error(self._path.parent):
+            _write_all(self._file, block)
+
+    def keep(self) -> str:
+        """Keep it as an original; returns its SHA-256.
+
+        Raises:
+            StoreError: it cannot be written.
+        """
+        sha256 = self._digest.hexdigest()
+        self._originals.publish(self._path, self._file, sha256)
+        return sha256
 
 
 def _write_all(file: FileIO, block: bytes) -> None:

@@ -30,6 +30,7 @@ class Person:
     name: str
     disabled: bool
     groups: tuple[str, ...]
+    roles: tuple[Role, ...] = ()  # the user's own
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,10 +142,19 @@ def people(connection: Connection) -> list[Person]:
     groups: dict[str, list[str]] = {}
     for group, user in _pairs(connection):
         groups.setdefault(user, []).append(group)
-    query = select(_principals.c.name, _principals.c.disabled).where(_principals.c.kind == "user")
+    roles: dict[int, list[Role]] = {}
+    for number, role in connection.execute(select(_roles.c.principal_id, _roles.c.role)):
+        roles.setdefault(number, []).append(role)
+    query = select(_principals.c.name, _principals.c.disabled, _principals.c.id)
+    found = connection.execute(query.where(_principals.c.kind == "user"))
     return [
-        Person(name, disabled, tuple(sorted(groups.get(name, ()))))
-        for name, disabled in sorted(tuple(row) for row in connection.execute(query))
+        Person(
+            name,
+            disabled,
+            tuple(sorted(groups.get(name, ()))),
+            tuple(sorted(roles.get(number, ()))),
+        )
+        for name, disabled, number in sorted(tuple(row) for row in found)
     ]
 
 
@@ -187,6 +197,12 @@ def enabled_owner(connection: Connection, number: int) -> Owner | None:
 def owner(kind: str, number: int) -> Owner:
     """Who a principal that is no group is to those who ask."""
     return "operator" if kind == OPERATOR else number
+
+
+def names(connection: Connection, numbers: Iterable[int]) -> dict[int, str]:
+    """How principals are called by their numbers; who is gone is absent."""
+    query = select(_principals.c.id, _principals.c.name).where(_principals.c.id.in_(set(numbers)))
+    return {row.id: row.name for row in connection.execute(query)}
 
 
 def operator(connection: Connection) -> int:

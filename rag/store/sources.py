@@ -51,6 +51,19 @@ def collection_id(connection: Connection, name: str) -> int | None:
     return connection.execute(query).scalar_one_or_none()
 
 
+def existing_collection(connection: Connection, name: str) -> int:
+    """The id of a collection.
+
+    Raises:
+        NotFound: there is none of that name.
+    """
+    number = collection_id(connection, name)
+    if number is None:
+        hint = "`citadel status` shows the collections."
+        raise NotFound(f"there is no collection {name!r}", hint=hint)
+    return number
+
+
 def ensure_collection(connection: Connection, name: str) -> int:
     """The id of a collection, which is created where it does not exist."""
     found = collection_id(connection, name)

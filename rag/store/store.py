@@ -20,6 +20,7 @@ from rag.store import (
     integrity,
     people,
     quarantine,
+    shelves,
     snapshots,
     sources,
 )
@@ -29,7 +30,7 @@ from rag.store.accounts import Accounts
 from rag.store.conversations import Conversations
 from rag.store.database import Database
 from rag.store.directory import Directory
-from rag.store.documents import CollectionInfo
+from rag.store.documents import CollectionInfo, Narrowing
 from rag.store.feedback import Feedbacks
 from rag.store.idempotency import Idempotency
 from rag.store.integrity import Stats
@@ -40,6 +41,7 @@ from rag.store.originals import Originals
 from rag.store.passwords import Passwords
 from rag.store.people import Group, Kind, Person
 from rag.store.quarantine import Quarantined
+from rag.store.runs import UPLOAD, Runs
 from rag.store.signing import Clock, Signing, now
 from rag.store.withheld import Withheld
 from rag.types import (
@@ -86,6 +88,7 @@ class Store:
         self.signing = Signing(database, Mint(data_dir), clock)
         self.keys = Keys(database, clock)
         self.directory = Directory(database)
+        self.runs = Runs(database)
 
     @classmethod
     def open(cls, url: str, *, data_dir: Path, clock: Clock = now) -> Self:
@@ -122,6 +125,38 @@ class Store:
         with self._database.read() as connection:
             return documents.collections(connection)
 
+    def create_collection(self, name: str) -> None:
+        """Make an empty collection, which the operator manages and nobody else may read.
+
+        Raises:
+            BadRequest: the name is none.
+            Conflict: there is one of that name.
+        """
+        with self._database.write() as connection:
+            shelves.create(connection, name)
+
+    def remove_collection(self, name: str, *, with_documents: bool = False) -> int:
+        """Remove a collection; returns how many documents were removed with it.
+
+        They go in batches, and what was removed stays removed if this is interrupted.
+
+        Raises:
+            NotFound: there is none of that name.
+            Conflict: it holds files and is not to lose them, or a run of it has not ended.
+        """
+        removed = 0
+        with self._database.write() as connection:
+            shelves.refuse_busy(connection, name)
+        while with_documents:
+            with self._database.read() as connection:
+                uris = shelves.uris(connection, name, REMOVE_BATCH)
+            if not uris:
+                break
+            removed += self.remove_sources(name, uris)
+        with self._database.write() as connection:
+            shelves.remove(connection, name)
+        return removed
+
     # Who may read what
 
     def access_to_all(self) -> Access:
@@ -155,6 +190,17 @@ class Store:
         """
         with self._database.read() as connection:
             return people.find(connection, "user", name)
+
+    def manageable(self, number: int) -> frozenset[str]:
+        """The collections that a user of this number, or the operator, may manage now."""
+        with self._database.read() as connection:
+            alone = frozenset({number}) & {people.operator(connection)}
+            principals = alone or people.principals_of(connection, number)
+            return access.manageable(connection, principals)
+
+    def may_manage(self, number: int, collection: str) -> bool:
+        """Whether a user of this number, or the operator, may manage a collection now."""
+        return collection in self.manageable(number)
 
     def add_principal(self, kind: Kind, name: str) -> None:
         """Add a user or a group.
@@ -344,11 +390,35 @@ class Store:
                 removed += ingestion.remove_sources(connection, collection, batch)
         return removed
 
+    def remove_document(self, access: Access, document_id: int) -> Document:
+        """Remove a document with its file's record and all else that was made from the file.
+
+        The copy of an uploaded file is deleted at once where nothing else needs it, that of another
+        file when originals are swept next.
+
+        Raises:
+            NotFound: it does not exist or may not be read.
+            Conflict: it came with another document.
+        """
+        with self._database.write() as connection:
+            document = shelves.take_out(connection, access, document_id)
+        if document.source_uri.startswith(UPLOAD):
+            self.discard_original(document.content_sha256)
+        return document
+
+    def discard_original(self, sha256: str) -> None:
+        """Delete a kept copy at once, unless a document was made from it or is about to be."""
+        if sha256 not in self._referenced():
+            self.originals.discard(sha256)
+
     def sweep_originals(self) -> int:
         """Delete the originals that no document refers to; returns how many."""
+        return self.originals.sweep(self._referenced())
+
+    def _referenced(self) -> set[str]:
+        waiting = self.runs.kept()  # first: an upload becomes a document, never the reverse
         with self._database.read() as connection:
-            referenced = documents.content_hashes(connection)
-        return self.originals.sweep(referenced)
+            return waiting | documents.content_hashes(connection)
 
     # Sources
 
@@ -365,13 +435,25 @@ class Store:
     # Reading for a person
 
     def list_documents(
-        self, access: Access, *, after: int = 0, limit: int = 50, title_contains: str = ""
+        self,
+        access: Access,
+        *,
+        after: int = 0,
+        limit: int = 50,
+        title_contains: str = "",
+        only: Narrowing | None = None,
     ) -> list[Document]:
         """Readable documents by id, beginning after the id `after`; letter case is ignored."""
+        only = only or Narrowing(title_contains=title_contains)
         with self._database.read() as connection:
-            return documents.list_documents(
-                connection, access, after=after, limit=limit, title_contains=title_contains
-            )
+            return documents.list_documents(connection, access, after=after, limit=limit, only=only)
+
+    def document_of(
+        self, access: Access, collection: str, *, uri: str = "", sha256: str = ""
+    ) -> Document | None:
+        """The readable document that was made from the file of this URI, or of this content."""
+        with self._database.read() as connection:
+            return documents.made_from(connection, access, collection, uri=uri, sha256=sha256)
 
     def readable_collections(self, access: Access) -> list[CollectionInfo]:
         """The caller's collections by name, with how much of each may be read."""

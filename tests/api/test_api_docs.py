@@ -9,10 +9,28 @@ import pytest
 from api_live import Live
 from playwright.sync_api import sync_playwright
 
-from rag.api import chat_models, credentials, examples, models, requests, talk_models
+from rag.api import (
+    chat_models,
+    credentials,
+    examples,
+    models,
+    models_feeding,
+    models_people,
+    requests,
+    talk_models,
+)
 
 METHODS = {"get", "post", "put", "patch", "delete"}
-NO_JSON = {"image/png", "text/html", "text/markdown", "*/*", "application/openmetrics-text"}
+SUCCESS = {"200", "201", "202"}
+NO_JSON = {
+    "image/png",
+    "text/event-stream",
+    "text/html",
+    "text/markdown",
+    "*/*",
+    "multipart/form-data",
+    "application/openmetrics-text",
+}
 
 
 @pytest.fixture
@@ -44,7 +62,9 @@ def test_every_body_has_an_example(openapi: dict[str, Any]) -> None:
     schemas = openapi["components"]["schemas"]
     for name, operation in operations(openapi):
         bodies = [operation["requestBody"]] if "requestBody" in operation else []
-        bodies += [r for status, r in operation["responses"].items() if status == "200"]
+        bodies += [
+            r for status, r in operation["responses"].items() if status in ("200", "201", "202")
+        ]
         for body in bodies:
             if "application/json" in body["content"]:
                 schema = body["content"]["application/json"]["schema"]
@@ -88,6 +108,16 @@ def test_credentials_are_documented(openapi: dict[str, Any]) -> None:
         (chat_models.ChatCompletion, examples.CHAT_COMPLETION),
         (chat_models.ModelList, examples.MODELS),
         (models.DocumentList, examples.DOCUMENT_LIST),
+        (models.DocumentDetail, examples.DOCUMENT_DETAIL),
+        (models_feeding.RunRequest, models_feeding.RUN_REQUEST),
+        (models_feeding.RunList, models_feeding.RUNS),
+        (models_feeding.Uploaded, models_feeding.UPLOADED),
+        (models_feeding.Deleted, models_feeding.DELETED),
+        (models_people.User, models_people.USER),
+        (models_people.Group, models_people.GROUP),
+        (models_people.GrantRequest, models_people.GRANT),
+        (models_people.LimitRequest, models_people.LIMIT),
+        (models_people.SettingList, models_people.SETTINGS),
         (models.Text, examples.TEXT),
         (models.Passage, examples.PASSAGE),
         (models.PageList, examples.PAGES),

@@ -13,6 +13,8 @@ from test_api_access import ROUTES
 from rag.store import Scope, Store
 
 ANYTHING = frozenset({"search", "query", "ingest", "admin"})
+ADMIN = frozenset({"admin"})
+FEEDING = frozenset({"ingest"})
 ASKING = frozenset({"query"})
 READING = frozenset({"search", "query"})
 NEEDS: dict[tuple[str, str], frozenset[str]] = {
@@ -29,7 +31,7 @@ NEEDS: dict[tuple[str, str], frozenset[str]] = {
     ("DELETE", "/v1/conversations/{conversation_id}"): ASKING,
     ("GET", "/v1/conversations/{conversation_id}/export"): ASKING,
     ("PUT", "/v1/feedback"): ASKING,
-    ("GET", "/v1/feedback"): frozenset({"admin"}),
+    ("GET", "/v1/feedback"): ADMIN,
     ("GET", "/v1/documents"): READING,
     ("GET", "/v1/documents/{document_id}"): READING,
     ("GET", "/v1/documents/{document_id}/text"): READING,
@@ -40,16 +42,45 @@ NEEDS: dict[tuple[str, str], frozenset[str]] = {
     ("GET", "/v1/collections"): READING,
     ("GET", "/v1/failures"): READING,
     ("GET", "/v1/status"): READING,
+    ("POST", "/v1/documents"): FEEDING,
+    ("DELETE", "/v1/documents/{document_id}"): FEEDING,
+    ("GET", "/v1/ingest-runs"): FEEDING,
+    ("POST", "/v1/ingest-runs"): FEEDING,
+    ("GET", "/v1/ingest-runs/{run_id}"): FEEDING,
+    ("GET", "/v1/ingest-runs/{run_id}/events"): FEEDING,
+    ("POST", "/v1/ingest-runs/{run_id}/cancel"): FEEDING,
+    ("POST", "/v1/collections"): ADMIN,
+    ("DELETE", "/v1/collections/{name:path}"): ADMIN,
+    ("GET", "/v1/grants"): ADMIN,
+    ("PUT", "/v1/grants"): ADMIN,
+    ("DELETE", "/v1/grants"): ADMIN,
+    ("GET", "/v1/limits"): ADMIN,
+    ("PUT", "/v1/limits"): ADMIN,
+    ("DELETE", "/v1/limits"): ADMIN,
+    ("GET", "/v1/users"): ADMIN,
+    ("POST", "/v1/users"): ADMIN,
+    ("GET", "/v1/users/{name}"): ADMIN,
+    ("PATCH", "/v1/users/{name}"): ADMIN,
+    ("DELETE", "/v1/users/{name}"): ADMIN,
+    ("PUT", "/v1/users/{name}/roles/{role}"): ADMIN,
+    ("DELETE", "/v1/users/{name}/roles/{role}"): ADMIN,
+    ("GET", "/v1/groups"): ADMIN,
+    ("POST", "/v1/groups"): ADMIN,
+    ("GET", "/v1/groups/{name}"): ADMIN,
+    ("DELETE", "/v1/groups/{name}"): ADMIN,
+    ("PUT", "/v1/groups/{name}/members/{user}"): ADMIN,
+    ("DELETE", "/v1/groups/{name}/members/{user}"): ADMIN,
+    ("GET", "/v1/settings"): ADMIN,
     ("POST", "/v1/login-links"): frozenset(),  # not for keys at all
     ("GET", "/v1/me"): ANYTHING,
     ("POST", "/v1/me/password"): frozenset(),
-    ("GET", "/v1/sessions"): frozenset({"admin"}),
-    ("DELETE", "/v1/sessions/{session_id}"): frozenset({"admin"}),
+    ("GET", "/v1/sessions"): ADMIN,
+    ("DELETE", "/v1/sessions/{session_id}"): ADMIN,
     ("POST", "/v1/sign-out"): ANYTHING,
-    ("GET", "/v1/keys"): frozenset({"admin"}),
+    ("GET", "/v1/keys"): ADMIN,
     ("POST", "/v1/keys"): frozenset(),  # for what this key may not do itself
-    ("DELETE", "/v1/keys/{key_id}"): frozenset({"admin"}),
-    ("GET", "/metrics"): frozenset({"admin"}),
+    ("DELETE", "/v1/keys/{key_id}"): ADMIN,
+    ("GET", "/metrics"): ADMIN,
     ("GET", "/docs"): ANYTHING,
     ("GET", "/docs/{name}"): ANYTHING,
     ("GET", "/openapi.json"): ANYTHING,

@@ -17,7 +17,13 @@ from rag.store import Store
 
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 OPERATORS = {("GET", "/metrics"), ("POST", "/v1/login-links")}
-ADMINS = {("GET", "/v1/feedback")}
+ADMINS = {
+    route
+    for route in ROUTES
+    if route[1].startswith(("/v1/users", "/v1/groups", "/v1/settings"))
+    or route in {("GET", "/v1/feedback"), ("POST", "/v1/collections")}
+}
+UPLOADS = ("POST", "/v1/documents")
 ABOUT_A_DOCUMENT = {route for route in ROUTES if "{document_id}" in route[1]}
 ANNS = {route for route in ROUTES if "{conversation_id}" in route[1]} | {("PUT", "/v1/feedback")}
 LEAVE = {"question": "How many days of paid annual leave does every employee receive?"}
@@ -69,6 +75,8 @@ def expected(name: str, route: tuple[str, str], usual: int) -> int:
         return 403
     if route[1] == "/v1/me/password":
         return 400
+    if route == UPLOADS:
+        return 403 if name == "ann" else 404
     return 404 if name != "ann" and route in ABOUT_A_DOCUMENT | ANNS else usual
 
 
@@ -100,7 +108,7 @@ def test_counts_say_nothing_of_what_may_not_be_read(server: Live, store: Store) 
 
     assert counted("ann") == (
         *(4, 1, 4),
-        [{"name": "hr", "n_documents": 4, "n_chunks": 4}],
+        [{"name": "hr", "n_documents": 4, "n_chunks": 4, "right": "read"}],
     )
     assert counted("cyd") == (0, 0, 0, [])
     with server.client(headers=BEARER) as client:

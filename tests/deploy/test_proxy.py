@@ -243,6 +243,14 @@ def test_what_is_not_ours_does_not_pass(site: Site, path: str) -> None:
     assert "nginx" in response.text, "the proxy says so, not what is behind it"
 
 
+def test_a_file_may_be_larger_than_every_other_body(site: Site) -> None:
+    token, large = {"Authorization": f"Bearer {TOKEN}"}, b"0" * 2_000_000
+    with site.client() as client:
+        upload = client.post("/v1/documents?collection=nowhere", content=large, headers=token)
+        assert upload.status_code == 404 and "nowhere" in upload.json()["detail"]
+        assert client.post("/v1/query", content=large, headers=token).status_code == 413
+
+
 def test_who_comes_through_the_proxy_is_nobody_without_a_credential(site: Site) -> None:
     with site.client() as client:
         assert client.get("/v1/status").status_code == 401

@@ -3,6 +3,7 @@
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     ForeignKey,
@@ -69,10 +70,14 @@ ingest_runs = Table(
     Column("collection_id", ForeignKey("collections.id", ondelete="CASCADE"), nullable=False),
     # No foreign key: the run outlives who has started it.
     Column("principal_id", BigInteger, nullable=False),
-    Column("paths", JSON, nullable=False),
+    Column("paths", JSON, nullable=False),  # of an upload: the one URI that it gets
+    Column("content_sha256", Text, nullable=False),  # of an upload; empty where files are read
     Column("state", Text, nullable=False, index=True),
+    Column("is_to_stop", Boolean, nullable=False),
     Column("counts", JSON, nullable=False),
+    Column("failures", JSON, nullable=False),
     Column("message", Text, nullable=False),
+    Column("hint", Text, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("ended_at", UtcDateTime),
     CheckConstraint("state IN ('waiting', 'running', 'done', 'failed', 'cancelled')", name="state"),

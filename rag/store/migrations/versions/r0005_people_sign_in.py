@@ -141,9 +141,13 @@ def upgrade() -> None:
         sa.Column("collection_id", Id, nullable=False),
         sa.Column("principal_id", sa.BigInteger(), nullable=False),
         sa.Column("paths", sa.JSON(), nullable=False),
+        sa.Column("content_sha256", sa.Text(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("is_to_stop", sa.Boolean(), nullable=False),
         sa.Column("counts", sa.JSON(), nullable=False),
+        sa.Column("failures", sa.JSON(), nullable=False),
         sa.Column("message", sa.Text(), nullable=False),
+        sa.Column("hint", sa.Text(), nullable=False),
         sa.Column("created_at", Time, nullable=False),
         sa.Column("ended_at", Time),
         sa.CheckConstraint(
