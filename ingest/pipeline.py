@@ -23,7 +23,7 @@ from ingest.parse.model import Attachment, Job, Parsed
 from ingest.parse.pool import ParserPool
 from ingest.plan import Task
 from ingest.work import MAX_DEPTH, MAX_PARTS, Gate, Part, Work, weigh
-from rag.errors import ParseError
+from rag.errors import Forgotten, ParseError
 from rag.search.embed import Embedder
 from rag.store import Originals
 from rag.types import SourceFile
@@ -161,7 +161,12 @@ class Pipeline:
             part.failure = _too_much(part, work, len(attachments) - number)
             if part.failure is not None:
                 return
-            part.content_sha256 = self._means.originals.put(attachment.data)
+            try:
+                part.content_sha256 = self._means.originals.put(attachment.data)
+            except Forgotten as error:
+                part.failure = refused(error)
+                self._to_embed.put((work, part))
+                continue
             self._parse(work, part)
 
     def _prepare(self, work: Work, part: Part, parsed: Parsed) -> None:
@@ -251,12 +256,19 @@ def keep(originals: Originals, seen: SourceFile) -> SourceFile:
             hint="Check that it is still there and that this user may read it (chmod, chown).",
             retry=True,
         ) from error
+    except Forgotten as error:
+        raise refused(error) from error
     raise ParseError(
         "busy",
         "the file was changed while it was read",
         hint="Ingest again when nothing writes to it any more.",
         retry=True,
     )
+
+
+def refused(error: Forgotten) -> ParseError:
+    """Why a content that was to be forgotten is not ingested again."""
+    return ParseError("forgotten", error.message, hint=error.hint)
 
 
 def _version(status: os.stat_result) -> tuple[int, int]:

@@ -12,6 +12,7 @@ from ingest.parse.formats import PARSER_VERSION
 from ingest.plan import Recipe
 from ingest.progress import Progress
 from ingest.sync import Site
+from rag.forget.steps import finish
 from rag.search.embed import load_embedder, model_sha256
 from rag.settings import Settings
 from rag.store import Store
@@ -28,4 +29,5 @@ def open_site(settings: Settings, progress: Progress) -> Iterator[Site]:
     recipe = Recipe(PARSER_VERSION, CHUNKER_VERSION, model_sha256(model_dir))
     embedder = functools.cache(lambda: load_embedder(settings))
     with Store.open(settings.url, data_dir=settings.data_dir) as store:
+        finish(store)
         yield Site(store, settings, recipe, embedder, progress)

@@ -22,7 +22,7 @@ from ingest.plan import Move, Plan, Recipe, Task, compare
 from ingest.progress import Progress
 from ingest.scan import Limits, Scan, absolute_roots, scan
 from ingest.work import Work, failed
-from rag.errors import IngestError, NotFound, ParseError
+from rag.errors import Forgotten, IngestError, NotFound, ParseError
 from rag.search.embed import Embedder
 from rag.settings import Settings
 from rag.store import Readers, Said, Store
@@ -262,8 +262,9 @@ def _commit(site: Site, work: Work, collection: str, report: Report) -> None:
         site.store.commit_source(
             collection, ingested, work.documents(), model_id=site.recipe.model_id
         )
-    except ValueError as error:
-        failure = failed(ingested, _defect(error))
+    except (Forgotten, ValueError) as error:
+        why = _forgotten(error) if isinstance(error, Forgotten) else _defect(error)
+        failure = failed(ingested, why)
         _record_failure(site, work, failure, collection, report)
         return
     for source in attachments:
@@ -291,6 +292,13 @@ def _remove_stale(site: Site, work: Work, collection: str, still: set[str]) -> N
     stale = [uri for uri in work.task.stale if uri not in still]
     if stale:
         site.store.remove_sources(collection, stale)
+
+
+def _forgotten(error: Forgotten) -> ParseError:
+    """It was being ingested while it was forgotten."""
+    from ingest.pipeline import refused
+
+    return refused(error)
 
 
 def _defect(error: ValueError) -> ParseError:

@@ -6,6 +6,8 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Literal
 
+from rag.answer import record
+from rag.answer.conversation import forget_summaries
 from rag.answer.engine import Engine
 from rag.answer.events import Event
 from rag.answer.guard import Counted, Guard
@@ -13,6 +15,7 @@ from rag.answer.options import Options
 from rag.answer.pipeline import answer
 from rag.answer.writer import Writer
 from rag.errors import ConfigError
+from rag.forget.steps import finish
 from rag.metrics import Metrics
 from rag.search.embed import load_embedder
 from rag.search.indexes import open_indexes
@@ -43,6 +46,7 @@ class Appliance(AbstractContextManager["Appliance"]):
         self.engine = _engine(settings)
         self.writer = _writer(self.engine, settings)
         self.store = Store.open(settings.url, data_dir=settings.data_dir)
+        finish(self.store)
         self.embedder = load_embedder(settings)
         self.indexes = open_indexes(
             self.store, self.embedder.model_id, self.embedder.dim, settings.dense_index, say
@@ -62,14 +66,28 @@ class Appliance(AbstractContextManager["Appliance"]):
         return "none" if self.engine is None else "unguarded"
 
     def search(self, query: str, access: Access, k: int = 10) -> SearchResult:
-        """The `k` best passages that `access` allows. Blocks for some ten milliseconds."""
-        return self.retriever.retrieve(query, access, k)
+        """The `k` best passages that `access` allows. Blocks for some ten milliseconds.
+
+        Raises:
+            StoreError: the search cannot be recorded; nothing is shown then.
+        """
+        result = self.retriever.retrieve(query, access, k)
+        record.search(self, access, result)
+        return result
 
     def answer(
         self, question: str, access: Access, *, request_id: str, options: Options | None = None
     ) -> AsyncIterator[Event]:
         """The events of an answer; see `rag.answer.events`."""
         return answer(question, access, self, request_id=request_id, options=options or Options())
+
+    def drop_forgotten(self) -> None:
+        """Let go of what this process still holds of something that has been forgotten.
+
+        It is in no answer anyway; after this it is in no memory and no file of this process.
+        """
+        if self.indexes.drop_forgotten():
+            forget_summaries()
 
     def close(self) -> None:
         """Release indexes and database."""

@@ -13,6 +13,7 @@
     ├── RenderError          a page cannot be drawn
     ├── DirectoryError       the company's directory cannot be asked
     ├── StoreError           the database cannot be used
+    ├── AuditError           audit records cannot be sent on
     ├── SearchIndexError     an index cannot be built or searched
     ├── ModelError           the embedding model cannot be loaded
     ├── EngineError          the engine that writes answers has failed
@@ -23,6 +24,7 @@
     │   └── ContextOverflow      the prompt is longer than its window
     ├── TooManyRequests      the caller asks for more than its share
     │   └── EngineBusy           more questions wait for the engine than there are places
+    ├── Forgotten            a content that was to be forgotten would come in again
     └── IngestError
         └── ParseError       one file could not be read; recorded with the file, never stops a run
 
@@ -118,6 +120,12 @@ class StoreError(CitadelError):
     retryable = True
 
 
+class AuditError(CitadelError):
+    """Audit records cannot be sent to where they are to go."""
+
+    retryable = True
+
+
 class SearchIndexError(CitadelError):
     """An index cannot be built, loaded or searched."""
 
@@ -178,6 +186,12 @@ class TooManyRequests(CitadelError):  # noqa: N818  the HTTP term
 
 class EngineBusy(TooManyRequests):
     """More questions wait for the engine than there are places."""
+
+
+class Forgotten(CitadelError):  # noqa: N818  a state, as its siblings
+    """A content that was to be forgotten would come in again."""
+
+    status = 409
 
 
 class IngestError(CitadelError):

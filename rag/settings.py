@@ -241,6 +241,22 @@ class Settings(BaseSettings):
     ldap_group_attribute: str = Field(
         "cn", description="Attribute of a group that is its name here."
     )
+    audit_questions: Literal["clear", "hashed", "none"] = Field(
+        "hashed",
+        description="How audit records keep what was asked; hashed can be compared, not read.",
+    )
+    audit_keep_days: int | None = Field(
+        None, ge=1, description="Days that audit records are kept; for good when unset."
+    )
+    audit_syslog: str | None = Field(
+        None,
+        pattern=r"^((tcp|udp)://[^/?#@\s]+:\d{1,5}|unix:/\S+)$",
+        description="Where a server sends each audit record: tcp://host:601, udp://host:514,"
+        " unix:/dev/log.",
+    )
+    backup_dirs: list[Path] = Field(
+        [], description="Folders with backups, which `citadel forget --prove` searches as well."
+    )
     token: SecretStr | None = Field(
         None, description="Fixed API token; made at random and kept in data_dir when unset."
     )

@@ -62,6 +62,8 @@ class Asked:
     draft: Draft = field(default_factory=Draft)
     steps: list[Step] = field(default_factory=list)
     withheld: list[Withheld] = field(default_factory=list)  # what the guard has stopped
+    verdicts: list[tuple[Stage, Verdict]] = field(default_factory=list)  # for the audit record
+    is_recorded: bool = False  # what came of it, in the audit records
 
     @property
     def depth(self) -> Depth:
@@ -80,6 +82,7 @@ class Asked:
 
     def judged(self, verdict: Verdict, stage: Stage, text: str = "") -> Notice | None:
         """Take note of a verdict on `text`; the first one that blocks is the one that counts."""
+        self.verdicts.append((stage, verdict))
         if self.draft.withheld is not None:
             return None
         notice = self.draft.judged(verdict)

@@ -253,8 +253,17 @@ class _Summaries:
             if len(self._kept) > KEPT_SUMMARIES:
                 self._kept.popitem(last=False)
 
+    def clear(self) -> None:
+        with self._lock:
+            self._kept.clear()
+
 
 _summaries = _Summaries()
+
+
+def forget_summaries() -> None:
+    """Drop all of them: one may say what a document said that has been forgotten."""
+    _summaries.clear()
 
 
 async def _summary(turns: Sequence[Turn], engine: Completing | None, cache_salt: str) -> str:

@@ -15,8 +15,9 @@ from contextlib import aclosing
 from dataclasses import replace
 from itertools import islice
 
-from anyio import to_thread
+from anyio import CancelScope, to_thread
 
+from rag.answer import record
 from rag.answer.asked import Asked, Found, Parts
 from rag.answer.cite import cite
 from rag.answer.conversation import standalone
@@ -72,17 +73,25 @@ async def answer(
 ) -> AsyncIterator[Event]:
     """Answer a question from what `access` allows.
 
+    Nothing is yielded of it before the question is in the audit records, and what came of it is
+    there before the final event.
+
     Raises:
         BadRequest: the question is empty.
         EngineBusy: more questions wait for the engine than there are places.
+        StoreError: it cannot be recorded.
     """
     asked = Asked(valid_unicode(question), access, parts, options, request_id)
     try:
         async with aclosing(_answer(asked)) as events:
             async for event in events:
                 yield event
-    except CitadelError as error:
-        parts.metrics.failed(error)
+    except BaseException as error:
+        if isinstance(error, CitadelError):
+            parts.metrics.failed(error)
+        if not asked.is_recorded:
+            with CancelScope(shield=True):  # also where the caller has left
+                await to_thread.run_sync(record.broken_off, asked, error)
         raise
 
 
@@ -152,7 +161,9 @@ def _find(query: str, asked: Asked) -> Found:
     scored = candidates(prepared, result.hits, parts.embedder, lexical)
     asked.draft.timings_ms |= result.timings_ms
     asked.draft.timings_ms["quotes"] = round((time.perf_counter() - began) * 1000, 2)
-    return Found(query, list(result.hits), scored, evidence(result.hits, scored))
+    found = Found(query, list(result.hits), scored, evidence(result.hits, scored))
+    record.question(asked, found)
+    return found
 
 
 def _searched(found: Found, asked: Asked) -> Searched:
@@ -300,12 +311,12 @@ def _fallback(error: EngineError | EngineBusy) -> Notice:
 
 def _final(asked: Asked, found: Found, searched: Searched, began: float) -> Final:
     draft, parts = asked.draft, asked.parts
-    for record in asked.withheld:
-        parts.store.keep_withheld(record)
+    for stopped in asked.withheld:
+        parts.store.keep_withheld(stopped)
     related: tuple[Hit, ...] = ()
     if draft.status == "no_evidence":
         related = _related(found.hits, parts.store, asked.access)
-    return Final(
+    final = Final(
         status=draft.status,
         question=asked.question,
         answer=draft.text,
@@ -326,6 +337,8 @@ def _final(asked: Asked, found: Found, searched: Searched, began: float) -> Fina
         depth=asked.depth if draft.written_by else None,
         read=tuple(sorted({hit.chunk.document_id for hit in found.hits})),
     )
+    record.answer(asked, found, final)
+    return final
 
 
 def _related(hits: Sequence[Hit], store: Store, access: Access) -> tuple[Hit, ...]:

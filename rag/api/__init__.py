@@ -40,6 +40,7 @@ the `Access` of its caller.
     GET    /v1/settings                             {settings: [{name, value, description}]}
     GET    /v1/failures                             {failures: [{collection, path, error, hint, …}]}
     GET    /v1/status                               {version, model_id, n_documents, indexed, …}
+    GET    /v1/audit                                {records, next_cursor}, for auditors
     POST   /v1/login-links                          {url, expires_in_s}: a one-time link to the page
     GET    /login, /login?token=…                   a form; one-time token for a session, then 303
     POST   /login                                   name and password for a session, then 303

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from rag.api import (
     about,
     ask,
+    audit,
     chat,
     company_login,
     conversations,
@@ -107,6 +108,7 @@ def create_app(
         feeding,
         people,
         permissions,
+        audit,
         docs,
     ):
         app.include_router(room.router)
@@ -136,10 +138,13 @@ async def _load(app: FastAPI, backing: Backing) -> None:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     backing: Backing = app.state.backing
     loading = asyncio.create_task(_load(app, backing))
+    keeping = asyncio.create_task(audit.keep(backing))
     try:
         async with app.state.mcp.running():
             yield
     finally:
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
         await loading  # a thread cannot be stopped; it takes seconds at most
         app.state.renderer.close()
         if app.state.runner is not None:

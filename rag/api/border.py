@@ -14,8 +14,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from rag.acting import Actor, acting
 from rag.api.auth import OPEN_PATHS, Caller, Gate
 from rag.api.problems import problem_response
+from rag.api.proxied import address_of
 from rag.api.quotas import Quotas
 from rag.api.uploading import FORM_BYTES
 from rag.errors import CitadelError
@@ -50,6 +52,7 @@ class Border:
         request_id = _request_id(Headers(scope=scope))
         scope.setdefault("state", {})["request_id"] = request_id
         out = _Out(send, request_id, scope["path"])
+        token = acting.set(_actor(scope, None))
         try:
             limited = _limited(Headers(scope=scope), receive, _max_body_bytes(scope))
             if scope["path"] in OPEN_PATHS:
@@ -64,16 +67,35 @@ class Border:
         except Exception as error:  # the border: a caller gets a problem, the log all
             logger.exception("request %s failed: %s", request_id, scope["path"])
             await _refuse(error, scope, receive, out)
+        finally:
+            acting.reset(token)
 
     async def _recognised(self, scope: Scope) -> Caller:
         caller: Caller = await self._gate.authenticate(scope)
         scope["state"]["caller"] = caller
+        acting.set(_actor(scope, caller))
         self._quotas.admit(caller)
         return caller
 
     def _held(self, path: str, caller: Caller) -> AbstractContextManager[None]:
         """One of the caller's places for answers, where the request is for one."""
         return self._quotas.answering(caller) if path in ANSWERING else nullcontext()
+
+
+def _actor(scope: Scope, caller: Caller | None) -> Actor:
+    """Who acts in a request, for the audit records."""
+    request_id, address = scope["state"]["request_id"], address_of(scope)
+    if caller is None:
+        return Actor("nobody", request_id=request_id, address=address)
+    number = None if caller.owner == "operator" else caller.owner
+    return Actor(
+        "operator" if number is None else "user",
+        number,
+        how=caller.kind,
+        credential=caller.credential,
+        request_id=request_id,
+        address=address,
+    )
 
 
 class _Out:

@@ -111,6 +111,7 @@ def get_text(
     start, end = _span(start, n_chars if end is None else end, n_chars)
     end = min(end, start + MAX_TEXT_CHARS)
     text = store.text(access, document_id, start, end)
+    opened(store, document_id, "text", span=[start, end])
     return JSONResponse(
         {"document_id": document_id, "start": start, "end": end, "n_chars": n_chars, "text": text}
     )
@@ -138,6 +139,7 @@ def get_passage(
     end = min(end, start + MAX_TEXT_CHARS)
     first, last = max(0, start - context), min(n_chars, end + context)
     text = store.text(access, document_id, first, last)
+    opened(store, document_id, "passage", span=[first, last])
     return JSONResponse(
         {
             "document_id": document_id,
@@ -194,6 +196,7 @@ def get_page_image(
     # The same content may be cited from several documents: the tag names what is drawn.
     tag = hashlib.sha256(repr((document.content_sha256, drawing)).encode()).hexdigest()[:32]
     headers = {"ETag": f'"{tag}"', "Cache-Control": "private, no-cache"}
+    opened(appliance.store, document_id, "page", number=number)
     if f'"{tag}"' in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers=headers)
     renderer: Renderer = request.app.state.renderer
@@ -210,6 +213,7 @@ def get_original(appliance: Loaded, caller: Reader, document_id: Id) -> FileResp
     access = access_of(caller, appliance.store, None)
     document = appliance.store.document(access, document_id)
     path = appliance.store.originals.path(document.content_sha256)
+    opened(appliance.store, document_id, "original", sha256=document.content_sha256)
     known = _MEDIA_TYPE.fullmatch(document.media_type) is not None
     return FileResponse(
         path,
@@ -217,6 +221,11 @@ def get_original(appliance: Loaded, caller: Reader, document_id: Id) -> FileResp
         filename=file_name(document.source_uri),
         headers={"Content-Security-Policy": SANDBOX, "Cache-Control": "private, no-store"},
     )
+
+
+def opened(store: Store, document_id: int, what: str, **where: object) -> None:
+    """Record that something of a document is shown, before it is."""
+    store.audit.record("opened", {"document": document_id, "what": what, **where})
 
 
 def document_json(document: Document, store: Store) -> dict[str, Any]:

@@ -191,6 +191,23 @@ STATUS: Example = {
     "guard": "on",
     "depth": "standard",
 }
+AUDIT: Example = {
+    "records": [
+        {
+            "seq": 412,
+            "at": "2026-03-02T09:20:11.402113Z",
+            "kind": "opened",
+            "outcome": "success",
+            "actor": {"kind": "user", "number": 7, "how": "session", "request_id": _ID},
+            "detail": {"document": 7, "what": "page", "number": 12},
+            "private": {"address": "10.0.0.17"},
+            "principals": {"7": "user:ann"},
+            "sha256": "5d0c7c1a7be7d8e2f3a45b4f0d6fa7c1f9a0e3c8f5b2d4e6a7b8c9d0e1f2a3b4",
+            "previous_sha256": "a4b3f2e1d0c9b8a7e6d4b2f5c8e3a0f9c1a76f0d4f5ba4f3e2d8e77b1a7c0c5d",
+        }
+    ],
+    "next_cursor": "412",
+}
 LOGIN_LINK: Example = {
     "url": "http://127.0.0.1:8000/login?token=q1w2e3r4t5y6u7i8o9p0",
     "expires_in_s": 3600,

@@ -13,9 +13,9 @@ from rag.api import models, requests
 from rag.api.auth import COOKIE, Gate, host_name, is_loopback_name
 from rag.api.backing import appliance_of
 from rag.api.callers import Anyone
-from rag.api.company import Company
 from rag.api.docs import documented
 from rag.api.form import sign_in_form
+from rag.api.proxied import address_of
 from rag.api.throttle import Attempts
 from rag.errors import BadRequest, CitadelError, Forbidden, Unauthorized
 from rag.store import LINK_TTL, SESSION_TTL, How, Owner, Store
@@ -87,6 +87,7 @@ async def log_in(
     if owner is not None:
         await begin_session(request, response, owner, "link")
     elif not await to_thread.run_sync(store.signing.session, request.cookies.get(COOKIE, "")):
+        await _record_failure(store, "link")
         error = Unauthorized(
             "this login link has been used or has expired",
             hint="`citadel user link` makes another, and `citadel serve` when it starts: "
@@ -138,7 +139,7 @@ async def checked(request: Request, name: str, password: str) -> tuple[int, How]
     appliance = await appliance_of(request)
     store = appliance.store
     state: SignIn = request.app.state.sign_in
-    address = address_of(request)
+    address = address_of(request.scope)
     state.attempts.begin(name, address)
     how: How = "password"
     number = await to_thread.run_sync(store.passwords.check, name, password, limiter=state.at_once)
@@ -149,6 +150,7 @@ async def checked(request: Request, name: str, password: str) -> tuple[int, How]
         asked = (store, appliance.settings, name, password)
         number = await to_thread.run_sync(ldap_sign_in, *asked, limiter=state.at_once)
     if number is None:
+        await _record_failure(store, "password", name=name)
         logger.warning("sign-in as %r from %s: wrong name or password", name, address)
         raise Unauthorized("the name or the password is wrong", hint="Both are case-sensitive.")
     state.attempts.succeeded(name, address)
@@ -174,12 +176,10 @@ def page_url(request: Request) -> str:
     return public or base_url(_host_of(request), request.app.state.ui_port)
 
 
-def address_of(request: Request) -> str:
-    """The address that a request comes from; a trusted proxy says whom it passes on."""
-    company: Company = request.app.state.company
-    if company.proxied is not None and company.proxied.is_from_proxy(request.scope):
-        return company.proxied.passes_on(request.headers)
-    return request.client.host if request.client else ""
+async def _record_failure(store: Store, how: How, **private: str) -> None:
+    """Leave a record of a sign-in that was refused; one that succeeds leaves its own."""
+    record = partial(store.audit.record, "sign_in", {"how": how}, outcome="failure")
+    await to_thread.run_sync(partial(record, private=private))
 
 
 def to_the_page(request: Request) -> RedirectResponse:
@@ -198,7 +198,7 @@ async def begin_session(request: Request, response: Response, owner: Owner, how:
         store.signing.begin,
         owner,
         how,
-        address=address_of(request),
+        address=address_of(request.scope),
         agent=request.headers.get("user-agent", ""),
         instead_of=request.cookies.get(COOKIE, ""),
     )

@@ -17,7 +17,7 @@ from rag.answer.options import Options
 from rag.answer.pipeline import collect
 from rag.api import models, requests
 from rag.api.auth import Caller, Right, access_of
-from rag.api.documents import document_json
+from rag.api.documents import document_json, opened
 from rag.api.quotas import Quotas
 from rag.api.requests import MAX_ID, MAX_OFFSET
 from rag.api.shown import span_url, whole
@@ -190,6 +190,7 @@ def _fetched(name: str, asked: Asked) -> Told:
         metadata |= _around(store, access, document_id, start, last)
     if last < end:
         metadata["next_id"] = f"{document_id}:{last}-{end}"
+    opened(store, document_id, "text", span=[start, last])
     return Told(
         {
             "id": name,

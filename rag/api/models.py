@@ -4,7 +4,7 @@ They are built by `rag.wire` and the routes; the tests hold them against these.
 """
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -325,6 +325,29 @@ class Status(_Response):
     depth: Depth | None = Field(
         description="How much an engine reads where a question doesn't say; null without one."
     )
+
+
+class AuditRecord(_Response):
+    """What somebody did. `private` is null where there is nothing or it was forgotten."""
+
+    seq: int
+    at: datetime
+    kind: str
+    outcome: Literal["success", "failure"]
+    actor: dict[str, Any] = Field(description="kind, number, how, credential, request_id.")
+    detail: dict[str, Any] = Field(description="Depends on the kind; people are numbers.")
+    private: dict[str, Any] | None = Field(description="Addresses, paths, questions in clear.")
+    principals: dict[str, str] = Field(description="Names by number; not of who was forgotten.")
+    sha256: str
+    previous_sha256: str
+
+
+class AuditRecords(_Response):
+    """Audit records, oldest first."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [examples.AUDIT]})
+    records: list[AuditRecord]
+    next_cursor: str | None = Field(description="Pass it on for the rest; null at the end.")
 
 
 class LoginLink(_Response):

@@ -18,6 +18,15 @@ ISSUER = "proxy"
 HINT = "CITADEL_TRUSTED_PROXIES names the addresses of the proxies that may."
 
 
+def address_of(scope: Scope) -> str:
+    """The address that a request comes from; a trusted proxy says whom it passes on."""
+    proxied: Proxied | None = scope["app"].state.company.proxied
+    if proxied is not None and proxied.is_from_proxy(scope):
+        return proxied.passes_on(Headers(scope=scope))
+    client = scope.get("client")
+    return client[0] if client else ""
+
+
 class Proxied:
     """The proxies that the settings name, and what they say of a request."""
 

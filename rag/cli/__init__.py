@@ -7,8 +7,10 @@ does. What is heavy is imported only when a command needs it, so that `--help` i
 
 from rag.cli import (  # noqa: F401  each adds its own
     ask,
+    audit,
     blocked,
     engine,
+    forget,
     house,
     ingest,
     keys,

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import pwd
 import time
 import traceback
 from pathlib import Path
@@ -13,6 +14,7 @@ from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from rag import __version__
+from rag.acting import Actor, acting
 from rag.errors import BadRequest, CitadelError, ConfigError, NotFound
 from rag.settings import Settings, load_settings
 
@@ -91,12 +93,15 @@ class Frame:
 
 
 def open_store(ctx: typer.Context) -> "Store":
-    """The store of this command's settings."""
+    """The store of this command's settings; what was being forgotten is finished first."""
+    from rag.forget.steps import finish
     from rag.store import Store
 
     frame: Frame = ctx.obj
     settings = frame.settings()
-    return Store.open(settings.url, data_dir=settings.data_dir)
+    store = Store.open(settings.url, data_dir=settings.data_dir)
+    finish(store)
+    return store
 
 
 def _print_version(wanted: bool) -> None:
@@ -117,6 +122,15 @@ def citadel(
 ) -> None:
     """Answers from your own documents, every sentence cited. Nothing leaves this machine."""
     ctx.obj = Frame(data_dir)
+    acting.set(Actor("operator", how="command", account=_account()))
+
+
+def _account() -> str:
+    """The name of the operating system's user who runs the command."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # in a container
+        return str(os.getuid())
 
 
 def main() -> None:

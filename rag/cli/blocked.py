@@ -29,6 +29,8 @@ def list_blocked(
     """Show what was stopped, the newest first."""
     with open_store(ctx) as store:
         found = store.withheld(limit)
+        numbers = [record.id for record in found]
+        store.audit.record("opened", {"what": "blocked", "records": numbers})
     if as_json:
         print_json({"blocked": [_json(record) for record in found]})
     else:
@@ -44,6 +46,7 @@ def show(
     """Show one with everything that was written before it was stopped."""
     with open_store(ctx) as store:
         record = store.withheld_one(number)
+        store.audit.record("opened", {"what": "blocked", "records": [number]})
     print_json(_json(record)) if as_json else typer.echo(_whole(record))
 
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rag.cli.app import COULD_NOT, DONE, Frame, JsonOption, app, print_json, say
+from rag.cli.app import COULD_NOT, DONE, Frame, JsonOption, app, open_store, print_json, say
 from rag.cli.ask import AsUser, Collections, access_to
 
 if TYPE_CHECKING:
@@ -170,8 +170,5 @@ def doctor(ctx: typer.Context, as_json: JsonOption = False) -> None:
 
 
 def _open_store(ctx: typer.Context) -> "tuple[Settings, Store]":
-    from rag.store import Store
-
     frame: Frame = ctx.obj
-    settings = frame.settings()
-    return settings, Store.open(settings.url, data_dir=settings.data_dir)
+    return frame.settings(), open_store(ctx)

@@ -25,6 +25,8 @@ def list_quarantined(ctx: typer.Context, as_json: JsonOption = False) -> None:
     """Show the passages that nobody is shown, and why."""
     with open_store(ctx) as store:
         held = store.quarantined()
+        numbers = [passage.id for passage in held]
+        store.audit.record("opened", {"what": "quarantine", "chunks": numbers})
     if as_json:
         print_json({"quarantined": [_passage_json(passage) for passage in held]})
     else:

@@ -41,6 +41,7 @@ class Indexes(AbstractContextManager["Indexes"]):
         self._setting = setting
         self._say = say
         self._lock = threading.Lock()
+        self._without = store.erasure.newest()  # what was forgotten by the time of loading
         snapshot.clear_leftovers(store)
         self._work, self._claim = snapshot.claim_folder(store.data_dir / "work", "lexical")
         self.rebuilt = False
@@ -88,6 +89,37 @@ class Indexes(AbstractContextManager["Indexes"]):
                 self.dense.append(*self._columns(rows))
                 self.seq = changes[-1].seq
 
+    def drop_forgotten(self) -> bool:
+        """Load the indexes anew where something was forgotten since; False where nothing was.
+
+        In an index that is open, what was deleted is only marked. After this it is not there, not
+        in memory and not in the private folder.
+        """
+        newest = self._store.erasure.newest()
+        if newest == self._without:
+            return False
+        self._reload()
+        self._without = newest
+        return True
+
+    def _reload(self) -> None:
+        with self._lock:
+            old, work, claim = self.lexical, self._work, self._claim
+            self._work, self._claim = snapshot.claim_folder(
+                self._store.data_dir / "work", "lexical"
+            )
+            try:
+                loaded = self._load()
+                self.dense, self.lexical, self.seq = loaded or self._build()
+            except BaseException:
+                self._release()
+                self._work, self._claim = work, claim
+                raise
+            self.snapshot_seq = self.seq if loaded else -1
+            old.close()
+            shutil.rmtree(work, ignore_errors=True)
+            os.close(claim)
+
     def search_dense(
         self, vector: NDArray[np.float32], k: int, access: Access
     ) -> list[tuple[int, float]]:
@@ -100,6 +132,7 @@ class Indexes(AbstractContextManager["Indexes"]):
 
     def publish(self) -> None:
         """Write both indexes as the newest snapshots, if they have moved since the last."""
+        self.drop_forgotten()
         if self.seq == self.snapshot_seq:
             return
         with self._lock:

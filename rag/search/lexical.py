@@ -157,6 +157,10 @@ class LexicalIndex:
         frequency = min(n, searcher.doc_freq(f"text_{_field(language)}", term))
         return math.log(1 + (n - frequency + 0.5) / (frequency + 0.5))
 
+    def has_document(self, document_id: int) -> bool:
+        """Whether any file holds rows of a document, also where they are deleted already."""
+        return bool(self._index.searcher().doc_freq("document_id", document_id))
+
     def ids(self) -> list[int]:
         """Chunk ids of everything that a search can return."""
         searcher = self._index.searcher()

@@ -8,8 +8,11 @@ parsed, how a vector is made or how an index is built.
 """
 
 from rag.store.accounts import FIRST_ADMIN, Account, role_of
+from rag.store.audit import Outcome, Record, Wanted
 from rag.store.directory import Identity, Terms, Vouched
 from rag.store.documents import CollectionInfo, Narrowing
+from rag.store.erasure import Erasure, Material, Named
+from rag.store.forget import Deletion
 from rag.store.integrity import Stats
 from rag.store.keys import KEY_PREFIX, SCOPES, Key, Scope
 from rag.store.mapped import Readers, Said, meet
@@ -20,6 +23,7 @@ from rag.store.quarantine import Quarantined, ScreenedDocument, Suspicion
 from rag.store.runs import UPLOAD, Counts, Failure, Run, Sight
 from rag.store.signing import LINK_TTL, SESSION_TTL, How, Session
 from rag.store.store import Store
+from rag.store.trail import Trail
 from rag.store.withheld import Withheld
 
 __all__ = [
@@ -33,17 +37,23 @@ __all__ = [
     "Arriving",
     "CollectionInfo",
     "Counts",
+    "Deletion",
+    "Erasure",
     "Failure",
     "Group",
     "How",
     "Identity",
     "Key",
+    "Material",
+    "Named",
     "Narrowing",
     "Originals",
+    "Outcome",
     "Owner",
     "Person",
     "Quarantined",
     "Readers",
+    "Record",
     "Role",
     "Run",
     "Said",
@@ -55,7 +65,9 @@ __all__ = [
     "Store",
     "Suspicion",
     "Terms",
+    "Trail",
     "Vouched",
+    "Wanted",
     "Withheld",
     "meet",
     "parsed_principal",

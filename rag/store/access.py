@@ -11,17 +11,19 @@ a document's list can be told which lists to let through.
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal, NamedTuple
 
 from sqlalchemy import Connection, delete, insert, or_, select, update
 
-from rag.store import changes, mapped, people, sources, tables
+from rag.store import audit, changes, mapped, people, sources, tables
 from rag.store.documents import IN_LIMIT
 from rag.store.mapped import Readers, Said
 from rag.types import Access
 
 Right = Literal["read", "manage"]
 FEW = 100  # places whose sources are looked up one by one rather than all together
+RECORDED = 200  # places that one audit record names
 _grants, _entries, _lists = tables.grants, tables.access_entries, tables.access_lists
 _rules, _sources, _collections = tables.access_rules, tables.sources, tables.collections
 
@@ -85,8 +87,10 @@ def grant(connection: Connection, collection: str, principal: str, right: Right)
         BadRequest: the principal is written wrongly.
     """
     ids = _both(connection, collection, principal)
-    revoke(connection, collection, principal)
+    _take_back(connection, ids)
     connection.execute(insert(_grants).values(**ids, right=right))
+    detail = {"collection": collection, "principal": ids["principal_id"], "right": right}
+    audit.append(connection, "granted", detail)
 
 
 def revoke(connection: Connection, collection: str, principal: str) -> bool:
@@ -97,6 +101,14 @@ def revoke(connection: Connection, collection: str, principal: str) -> bool:
         BadRequest: the principal is written wrongly.
     """
     ids = _both(connection, collection, principal)
+    had = _take_back(connection, ids)
+    if had:
+        detail = {"collection": collection, "principal": ids["principal_id"]}
+        audit.append(connection, "revoked", detail)
+    return had
+
+
+def _take_back(connection: Connection, ids: Mapping[str, int]) -> bool:
     same = [_grants.c[name] == value for name, value in ids.items()]
     return connection.execute(delete(_grants).where(*same)).rowcount > 0
 
@@ -148,7 +160,10 @@ def limit(
     if list_id is not None or sources.list_at(connection, collection_id, uri) is not None:
         _put(connection, collection_id, {uri: list_id}, "command")
     _put(connection, collection_id, narrowed, "file")
-    return _settle(connection, collection_id, [uri])
+    n_changed = _settle(connection, collection_id, [uri])
+    detail = {"collection": collection, "principals": _numbers_in(connection, list_id)}
+    audit.append(connection, "limited", detail | {"files": n_changed}, private={"uri": uri})
+    return n_changed
 
 
 def _narrowed(
@@ -200,7 +215,21 @@ def sync(connection: Connection, collection: str, said: Said, *, prune: bool) ->
         batch = changed[start : start + IN_LIMIT]
         connection.execute(delete(_rules).where(ours, _rules.c.uri.in_(batch)))
     _put(connection, collection_id, new, "file")
-    return _settle(connection, collection_id, changed)
+    n_changed = _settle(connection, collection_id, changed)
+    if gone or new:
+        detail = {"collection": collection, "set": len(new), "lifted": len(gone)}
+        lists = {uri: _numbers_in(connection, number) for uri, number in new.items()}
+        aside = {"set": dict(islice(lists.items(), RECORDED)), "lifted": gone[:RECORDED]}
+        audit.append(connection, "limits_synced", detail | {"files": n_changed}, private=aside)
+    return n_changed
+
+
+def _numbers_in(connection: Connection, list_id: int | None) -> list[int] | None:
+    """The principals in a list; None where nothing is limited."""
+    if list_id is None:
+        return None
+    query = select(_entries.c.principal_id).where(_entries.c.list_id == list_id)
+    return sorted(connection.scalars(query))
 
 
 def _rules_at(connection: Connection, collection_id: int, said: Said) -> list[_Rule]:

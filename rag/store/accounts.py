@@ -9,7 +9,7 @@ from typing import get_args
 from sqlalchemy import ColumnElement, and_, delete, insert, select
 
 from rag.errors import BadRequest
-from rag.store import people, tables
+from rag.store import audit, people, tables
 from rag.store.access import Right
 from rag.store.database import Database
 from rag.store.people import Owner, Role
@@ -90,6 +90,7 @@ class Accounts:
             number = people.find(connection, *people.parsed(principal))
             connection.execute(delete(_roles).where(_same(number, role)))
             connection.execute(insert(_roles).values(principal_id=number, role=role))
+            audit.append(connection, "role_given", {"principal": number, "role": role})
 
     def take_role(self, principal: str, role: Role) -> bool:
         """Take a role back; False where it was not there.
@@ -100,7 +101,10 @@ class Accounts:
         """
         with self._database.write() as connection:
             number = people.find(connection, *people.parsed(principal))
-            return connection.execute(delete(_roles).where(_same(number, role))).rowcount > 0
+            had = connection.execute(delete(_roles).where(_same(number, role))).rowcount > 0
+            if had:
+                audit.append(connection, "role_taken", {"principal": number, "role": role})
+            return had
 
     def roles(self) -> dict[str, tuple[Role, ...]]:
         """Who has a role, by `user:NAME` or `group:NAME`."""
@@ -135,6 +139,7 @@ class Accounts:
                 return None
             number = people.add(connection, "user", FIRST_ADMIN)
             connection.execute(insert(_roles).values(principal_id=number, role="admin"))
+            audit.append(connection, "role_given", {"principal": number, "role": "admin"})
             collections = connection.scalars(select(tables.collections.c.id)).all()
             grants = [
                 {"collection_id": collection, "principal_id": number, "right": "manage"}

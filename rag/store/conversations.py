@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
 
 from rag.errors import NotFound, PreconditionFailed
-from rag.store import documents, tables
+from rag.store import audit, documents, tables
 from rag.store.database import Database
 from rag.store.documents import MAX_ID
 from rag.store.kept_answers import Json, documents_of, kept, shown
@@ -180,6 +180,7 @@ class Conversations:
             said = _feedback.c.principal_id == owner
             connection.execute(delete(_feedback).where(said, _feedback.c.request_id.in_(asked)))
             connection.execute(delete(_conversations).where(_conversations.c.id == found.id))
+            audit.append(connection, "conversation_removed", {"conversation": found.id})
 
     def append(
         self, owner: int, conversation_id: int, answer: Json, read: Iterable[int] = ()

@@ -8,12 +8,23 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Self
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, select, text
+from sqlalchemy import (
+    URL,
+    Connection,
+    Engine,
+    create_engine,
+    event,
+    inspect,
+    make_url,
+    select,
+    text,
+)
 from sqlalchemy.exc import ArgumentError
 
 from rag.errors import ConfigError, StoreError
-from rag.store import tables
+from rag.store import audit, tables
 from rag.store.failures import translated
+from rag.store.head_file import HeadFile
 from rag.store.migrate import migrate
 
 BUSY_TIMEOUT_S = 60  # how long a writer waits for another one
@@ -25,8 +36,9 @@ MIGRATION_LOCK = 0x43495441  # key of PostgreSQL's advisory lock: "CITA"
 class Database:
     """Connections to one database; safe to share between threads."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, data_dir: Path) -> None:
         self._engine = engine
+        self.head_file = HeadFile(data_dir)
         if engine.dialect.name == "sqlite":
             self._reader = self._snapshot_reader = engine
             self._writer = engine.execution_options(immediate=True)
@@ -47,8 +59,8 @@ class Database:
         parsed = _parse(url)
         _make_folder(data_dir)
         if parsed.get_backend_name() == "sqlite":
-            return cls(_open_sqlite(parsed))
-        return cls(_open_postgresql(parsed))
+            return cls(_open_sqlite(parsed), data_dir)
+        return cls(_open_postgresql(parsed), data_dir)
 
     def close(self) -> None:
         """Close every connection."""
@@ -67,11 +79,47 @@ class Database:
         """A transaction that no other writer runs beside; committed at the end.
 
         On SQLite `BEGIN IMMEDIATE` makes it the only writer, on PostgreSQL the lock on the row
-        that counts the change log.
+        that counts the change log. The newest audit record that it added is then kept aside.
         """
         with self._begin(self._writer) as connection:
+            connection.info.pop(audit.HEAD, None)
             connection.execute(select(tables.log_head.c.seq).with_for_update())
             yield connection
+            head = connection.info.pop(audit.HEAD, None)
+        if head is not None:
+            self.head_file.write(head)
+
+    def squeeze(self) -> None:
+        """Give back every page that is in use no more, so that nothing deleted is left in one."""
+        if self._engine.dialect.name == "sqlite":
+            with translated(self._engine.url):
+                raw = self._engine.raw_connection()
+                try:
+                    cursor = raw.cursor()  # outside of any transaction
+                    cursor.execute("VACUUM")
+                    cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                finally:
+                    raw.close()
+            return
+        names = ", ".join(sorted(tables.metadata.tables))
+        with self._begin(self._reader) as connection:
+            connection.execute(text(f"VACUUM FULL {names}"))
+
+    def raw_rows(self, table: str) -> Iterator[tuple[str, Any]]:
+        """Every value of a table as the database holds it, row by row, with the columns' names."""
+        with self.read_snapshot() as connection:
+            quoted = connection.dialect.identifier_preparer.quote(table)
+            result = connection.execution_options(yield_per=200).exec_driver_sql(
+                f"SELECT * FROM {quoted}"  # noqa: S608  a name from the database itself
+            )
+            names = tuple(result.keys())
+            for row in result:
+                yield from zip(names, row, strict=True)
+
+    def table_names(self) -> list[str]:
+        """Every table that there is, of whatever origin."""
+        with translated(self._engine.url), self._engine.connect() as connection:
+            return sorted(inspect(connection).get_table_names())
 
     @contextmanager
     def _begin(self, engine: Engine) -> Iterator[Connection]:
@@ -140,6 +188,7 @@ def _prepare_sqlite(connection: Any, _: object) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA secure_delete = ON")  # what is deleted is written over at once
     # SQLite's own lower() knows only ASCII.
     connection.create_function("lower", 1, _lower, deterministic=True)
 

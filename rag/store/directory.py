@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, delete, insert, select
 
 from rag.errors import BadRequest, Forbidden, NotFound, Unauthorized
-from rag.store import people, tables
+from rag.store import audit, people, tables
 from rag.store.database import Database
 
 logger = logging.getLogger(__name__)
@@ -118,6 +118,8 @@ class Directory:
                     f"{user!r} does not sign in as {subject!r} of {issuer}",
                     hint="`citadel user identities` shows who signs in as whom.",
                 )
+            aside = {"issuer": issuer, "subject": subject}
+            audit.append(connection, "identity_unlinked", {"principal": number}, private=aside)
             _bring_level(connection, number, (), Terms())
 
     def identities(self) -> list[Identity]:
@@ -165,6 +167,8 @@ def _sign_up(connection: Connection, vouched: Vouched, terms: Terms) -> int:
 def _record(connection: Connection, issuer: str, subject: str, number: int) -> None:
     row = {"issuer": issuer, "subject": subject, "user_id": number}
     connection.execute(insert(_identities).values(**row, created_at=datetime.now(UTC)))
+    aside = {"issuer": issuer, "subject": subject}
+    audit.append(connection, "identity_linked", {"principal": number}, private=aside)
 
 
 def _is_level(connection: Connection, number: int, vouched: Vouched, terms: Terms) -> bool:
@@ -197,6 +201,10 @@ def _bring_level(connection: Connection, number: int, groups: Sequence[str], ter
     ]
     if rows:
         connection.execute(insert(_memberships), rows)
+    if rows or gone:
+        joined = [row["group_id"] for row in rows]
+        detail = {"principal": number, "joined": joined, "left": sorted(gone)}
+        audit.append(connection, "groups_synced", detail)
 
 
 def _held(connection: Connection, number: int) -> dict[int, str]:

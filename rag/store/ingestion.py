@@ -14,7 +14,7 @@ import numpy as np
 from sqlalchemy import Connection, delete, insert, select, update
 
 from rag.errors import NotFound
-from rag.store import changes, quarantine, sources, tables
+from rag.store import audit, changes, quarantine, sources, tables
 from rag.store.changes import Entry
 from rag.text import title_of_name
 from rag.types import Box, Chunk, NewDocument, Page, SourceFile, Vectors
@@ -33,6 +33,7 @@ def commit_source(
     model_id: str,
 ) -> list[int]:
     """Replace all that was made from a source by these documents; returns their ids."""
+    sources.refuse_forgotten(connection, [source.content_sha256])
     collection_id = sources.ensure_collection(connection, collection)
     existing = sources.get(connection, collection, source.uri)
     if existing and _is_done(existing.file, source):
@@ -49,6 +50,8 @@ def commit_source(
         entries.append(Entry("put", document_id, kept))
         ids[document.source_uri] = document_id
     changes.append(connection, entries)
+    detail = _stored_as(collection, source_id, source) | {"documents": list(ids.values())}
+    audit.append(connection, "ingested", detail, private={"uri": source.uri})
     return list(ids.values())
 
 
@@ -62,7 +65,10 @@ def record_failure(connection: Connection, collection: str, source: SourceFile) 
         return
     if existing:
         changes.append(connection, _delete_documents(connection, [existing.id]))
-    sources.put(connection, collection_id, existing, source)
+    source_id = sources.put(connection, collection_id, existing, source)
+    detail = _stored_as(collection, source_id, source)
+    aside = {"uri": source.uri}  # not the reason, which may quote the file
+    audit.append(connection, "ingested", detail, outcome="failure", private=aside)
 
 
 def move_source(connection: Connection, collection: str, old_uri: str, new: SourceFile) -> None:
@@ -79,10 +85,24 @@ def move_source(connection: Connection, collection: str, old_uri: str, new: Sour
     _rename_documents(connection, existing.id, old_uri, new.uri)
     sources.put(connection, existing.collection_id, existing, new)
     changes.append(connection, changes.put_again(connection, [existing.id]))
+    detail = _stored_as(collection, existing.id, new)
+    audit.append(connection, "moved", detail, private={"from": old_uri, "uri": new.uri})
 
 
 def remove_sources(connection: Connection, collection: str, uris: Sequence[str]) -> int:
     """Remove sources and what was made from them; returns the number of documents removed."""
+    source_ids, entries = take_out(connection, collection, uris)
+    if source_ids:
+        detail = {"collection": collection, "documents": [each.document_id for each in entries]}
+        aside = {"uris": [*uris]}
+        audit.append(connection, "removed", {**detail, "sources": source_ids}, private=aside)
+    return len(entries)
+
+
+def take_out(
+    connection: Connection, collection: str, uris: Sequence[str]
+) -> tuple[list[int], list[Entry]]:
+    """The same without an audit record; returns the sources' numbers and the changes."""
     query = (
         select(tables.sources.c.id)
         .join(tables.collections)
@@ -92,7 +112,12 @@ def remove_sources(connection: Connection, collection: str, uris: Sequence[str])
     entries = _delete_documents(connection, ids)
     connection.execute(delete(tables.sources).where(tables.sources.c.id.in_(ids)))
     changes.append(connection, entries)
-    return len(entries)
+    return ids, entries
+
+
+def _stored_as(collection: str, source_id: int, source: SourceFile) -> dict[str, Any]:
+    """What an audit record says of a source. Its path is said beside it."""
+    return {"collection": collection, "source": source_id, "sha256": source.content_sha256}
 
 
 def validate(source: SourceFile, documents: Sequence[NewDocument]) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Literal, get_args
 from sqlalchemy import Connection, Row, Select, func, insert, or_, select, update
 
 from rag.errors import BadRequest, Forbidden, NotFound
-from rag.store import people, tables
+from rag.store import audit, people, tables
 from rag.store.database import Database
 from rag.store.minted import TOKEN_BYTES, digest
 from rag.store.people import Owner, Role
@@ -93,6 +93,8 @@ class Keys:
                 expires_at=None if valid_for is None else time + valid_for,
             )
             made = connection.execute(row.returning(_keys.c.id)).scalar_one()
+            detail = {"key": made, "principal": number, "scopes": wanted}
+            audit.append(connection, "key_added", detail, private={"name": named})
             return _key(connection.execute(_with_owner().where(_keys.c.id == made)).one()), token
 
     def held(self, token: str) -> Held | None:
@@ -135,6 +137,7 @@ class Keys:
                 raise NotFound(
                     f"there is no key {key_id} in use", hint="`citadel key list` shows them."
                 )
+            audit.append(connection, "key_revoked", {"key": key_id})
 
 
 def _with_owner() -> Select[Any]:

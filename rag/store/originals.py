@@ -4,12 +4,13 @@ even when the source has changed or gone since.
 A file is `ab/<sha256>` below the folder; it is complete from the moment that it has this name.
 """
 
+import contextlib
 import fcntl
 import hashlib
 import os
 import tempfile
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
@@ -24,8 +25,10 @@ GRACE_S = 24 * 3600.0  # a file put by an ingest run that has not committed its 
 class Originals:
     """Content-addressed files; safe between threads and processes."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, refuse: Callable[[str], None] = lambda sha256: None) -> None:
+        """`refuse` is asked about each content and raises where it must not be kept."""
         self._folder = folder
+        self._refuse = refuse
 
     def put(self, content: Path | bytes) -> str:
         """Keep a copy of a file or of bytes; returns the SHA-256 of what was kept.
@@ -35,11 +38,13 @@ class Originals:
         Raises:
             OSError: the file to be copied cannot be read.
             StoreError: the copy cannot be written.
+            Forgotten: it was to be forgotten.
         """
         if isinstance(content, bytes):
             return self._put_bytes(content)
         with content.open("rb") as source:
             sha256 = hashlib.file_digest(source, "sha256").hexdigest()
+            self._refuse(sha256)
             with self._locked(fcntl.LOCK_SH):
                 if self._renew(sha256):
                     return sha256
@@ -102,6 +107,18 @@ class Originals:
                 deleted += path.parent.name != "tmp"
         return deleted
 
+    def remove(self, hashes: Collection[str], referenced: Collection[str]) -> int:
+        """Delete these contents now, where nothing refers to them, and unfinished copies."""
+        deleted = 0
+        with self._locked(fcntl.LOCK_EX):
+            for sha256 in set(hashes) - set(referenced):
+                with contextlib.suppress(FileNotFoundError):
+                    self._place(sha256).unlink()
+                    deleted += 1
+            for path in self._folder.glob("tmp/*"):
+                path.unlink()
+        return deleted
+
     def check(self, referenced: Collection[str]) -> list[str]:
         """What is wrong with the originals of these SHA-256, as sentences. Reads them all."""
         problems = []
@@ -120,6 +137,7 @@ class Originals:
 
     def _put_bytes(self, content: bytes) -> str:
         sha256 = hashlib.sha256(content).hexdigest()
+        self._refuse(sha256)
         with self._locked(fcntl.LOCK_SH):
             if self._renew(sha256):
                 return sha256
@@ -145,6 +163,7 @@ class Originals:
                     _write_all(file, block)
             with _as_store_error(self._folder):
                 os.fsync(file.fileno())
+                self._refuse(digest.hexdigest())  # it may have changed since, or been forgotten
                 self._publish(path, digest.hexdigest())
         return digest.hexdigest()
 

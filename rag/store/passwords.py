@@ -12,7 +12,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import Connection, delete, insert, select, update
 
 from rag.errors import BadRequest
-from rag.store import people, tables
+from rag.store import audit, people, tables
 from rag.store.database import Database
 from rag.store.signing import Clock, now
 
@@ -44,6 +44,7 @@ class Passwords:
             number = people.find(connection, "user", name)
             connection.execute(delete(_passwords).where(_passwords.c.user_id == number))
             connection.execute(insert(_passwords).values(user_id=number, **kept))
+            audit.append(connection, "password_set", {"principal": number})
             people.sign_out(connection, number, but=keep_session)
 
     def has(self, number: int) -> bool:

@@ -13,7 +13,7 @@ from typing import Literal
 from sqlalchemy import Connection, delete, insert, select, update
 
 from rag.errors import BadRequest, NotFound
-from rag.store import tables
+from rag.store import audit, tables
 
 Kind = Literal["user", "group"]
 Role = Literal["admin", "auditor"]
@@ -59,6 +59,7 @@ def add(connection: Connection, kind: Kind, name: str) -> int:
     values = {"kind": kind, "name": name, "disabled": False, "created_at": datetime.now(UTC)}
     row = insert(_principals).values(**values).returning(_principals.c.id)
     number: int = connection.execute(row).scalar_one()
+    audit.append(connection, "principal_added", {"principal": number, "of": kind})
     return number
 
 
@@ -74,7 +75,9 @@ def remove(connection: Connection, kind: Kind, name: str) -> None:
         NotFound: there is none of that name.
     """
     number = find(connection, kind, name)
+    audit.keep_name(connection, number)
     connection.execute(delete(_principals).where(_principals.c.id == number))
+    audit.append(connection, "principal_removed", {"principal": number, "of": kind})
 
 
 def set_disabled(connection: Connection, name: str, disabled: bool) -> None:
@@ -88,6 +91,7 @@ def set_disabled(connection: Connection, name: str, disabled: bool) -> None:
     connection.execute(changed.values(disabled=disabled))
     if disabled:
         sign_out(connection, number)
+    audit.append(connection, "disabled" if disabled else "enabled", {"principal": number})
 
 
 def sign_out(connection: Connection, number: int, *, but: int | None = None) -> int:
@@ -98,6 +102,8 @@ def sign_out(connection: Connection, number: int, *, but: int | None = None) -> 
         if table is tables.sessions and but is not None:
             of_owner = of_owner.where(table.c.id != but)
         ended += connection.execute(of_owner).rowcount
+    if ended:
+        audit.append(connection, "sign_out", {"principal": number, "ended": ended})
     return ended
 
 
@@ -120,6 +126,8 @@ def join(connection: Connection, group: str, users: Iterable[str]) -> None:
     ]
     if rows:
         connection.execute(insert(_memberships), rows)
+        joined = [row["user_id"] for row in rows]
+        audit.append(connection, "joined", {"group": group_id, "principals": joined})
 
 
 def leave(connection: Connection, group: str, users: Iterable[str]) -> None:
@@ -135,6 +143,7 @@ def leave(connection: Connection, group: str, users: Iterable[str]) -> None:
             _memberships.c.group_id == group_id, _memberships.c.user_id.in_(numbers)
         )
     )
+    audit.append(connection, "left", {"group": group_id, "principals": sorted(numbers)})
 
 
 def people(connection: Connection) -> list[Person]:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from rag.errors import NotFound
-from rag.store import changes, tables
+from rag.store import audit, changes, tables
 from rag.store.changes import Entry
 from rag.store.documents import IN_LIMIT, MAX_ID
 from rag.types import NewDocument
@@ -202,6 +202,8 @@ def _decided(
         ids = list(connection.scalars(left.order_by(_chunks.c.ordinal)))
         entries.append(Entry("put", document_id, ids))
     changes.append(connection, entries)
+    chunk_ids = [suspect.chunk_id for suspect in suspects]
+    audit.append(connection, f"quarantine_{decision}", {"chunks": chunk_ids})
     return len(suspects)
 
 

@@ -13,7 +13,7 @@ from typing import Any, Literal, TypedDict
 from sqlalchemy import Connection, Row, Select, insert, or_, select, update
 
 from rag.errors import NotFound
-from rag.store import people, sources, tables
+from rag.store import audit, people, sources, tables
 from rag.store.database import Database
 from rag.store.documents import MAX_ID
 
@@ -191,6 +191,7 @@ class Runs:
             this = update(_runs).where(_runs.c.id == number)
             connection.execute(_ended(this.where(_runs.c.state == "waiting"), "cancelled"))
             connection.execute(this.where(_runs.c.state == "running").values(is_to_stop=True))
+            audit.append(connection, "run_cancelled", {"run": number})
 
     def is_to_stop(self, number: int) -> bool:
         """Whether a running run has been cancelled, or its collection has gone."""
@@ -228,6 +229,8 @@ def _add(
         created_at=datetime.now(UTC),
     )
     number: int = connection.execute(row.returning(_runs.c.id)).scalar_one()
+    detail = {"run": number, "collection": collection, "sha256": sha256}
+    audit.append(connection, "run_added", detail, private={"paths": list(paths)})
     return number
 
 

@@ -5,7 +5,7 @@ import re
 from sqlalchemy import Connection, delete, func, select
 
 from rag.errors import BadRequest, Conflict
-from rag.store import documents, ingestion, runs, sources, tables
+from rag.store import audit, documents, ingestion, runs, sources, tables
 from rag.types import Access, Document
 
 _NAME = re.compile(r"[\w.@+-][\w.@+ -]{0,99}")
@@ -27,6 +27,7 @@ def create(connection: Connection, name: str) -> None:
     if sources.collection_id(connection, name) is not None:
         raise Conflict(f"there is a collection {name!r} already")
     sources.ensure_collection(connection, name)
+    audit.append(connection, "collection_added", {"collection": name})
 
 
 def remove(connection: Connection, name: str) -> None:
@@ -46,6 +47,7 @@ def remove(connection: Connection, name: str) -> None:
             hint="Add ?force=true to remove them with it.",
         )
     connection.execute(delete(tables.collections).where(tables.collections.c.id == number))
+    audit.append(connection, "collection_removed", {"collection": name})
 
 
 def refuse_busy(connection: Connection, name: str) -> None:

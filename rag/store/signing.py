@@ -12,7 +12,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Row, Select, Table, delete, insert, or_, select, update
 
 from rag.errors import Forbidden, NotFound
-from rag.store import people, tables
+from rag.store import audit, people, tables
 from rag.store.database import Database
 from rag.store.minted import Mint, digest
 from rag.store.people import Owner, Role
@@ -94,6 +94,7 @@ class Signing:
                 )
             )
             _make_room(connection, _sessions, number, _sessions.c.id)
+            audit.append(connection, "sign_in", {"principal": number, "how": how})
         return token
 
     def session(self, token: str) -> SignedIn | None:
@@ -135,8 +136,10 @@ class Signing:
         if number is not None:
             ended = ended.where(_sessions.c.principal_id == number)
         with self._database.write() as connection:
-            if not connection.execute(ended).rowcount:
+            whose = connection.execute(ended.returning(_sessions.c.principal_id)).scalar()
+            if whose is None:
                 raise NotFound("there is no such session", hint="GET /v1/sessions lists yours.")
+            audit.append(connection, "sign_out", {"principal": whose, "session": session_id})
 
     def end_all(self, number: int) -> int:
         """End every session and void every link of a user or the operator; returns how many."""
@@ -158,6 +161,7 @@ class Signing:
             connection.execute(delete(_links).where(_links.c.expires_at <= time))
             connection.execute(insert(_links).values(**values, principal_id=number))
             _make_room(connection, _links, number, _links.c.expires_at)
+            audit.append(connection, "link_made", {"principal": number})
         return token
 
     def redeem(self, token: str) -> Owner | None:

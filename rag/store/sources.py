@@ -17,7 +17,7 @@ from sqlalchemy import (
     update,
 )
 
-from rag.errors import NotFound
+from rag.errors import Forgotten, NotFound
 from rag.store import mapped, people, tables
 from rag.types import SourceFile
 
@@ -200,6 +200,21 @@ def touch(connection: Connection, collection: str, touched: Sequence[SourceFile]
         raise NotFound(
             f"a source to be touched is no longer in collection {collection!r}",
             hint="Another run removed it; ingest the folder again.",
+        )
+
+
+def refuse_forgotten(connection: Connection, hashes: Sequence[str]) -> None:
+    """Let nothing in again that was to be forgotten.
+
+    Raises:
+        Forgotten: one of these contents was.
+    """
+    table = tables.forgotten
+    query = select(table.c.content_sha256).where(table.c.content_sha256.in_(hashes)).limit(1)
+    if connection.execute(query).first() is not None:
+        raise Forgotten(
+            "its content was to be forgotten, and the file is still there",
+            hint="Delete the file, or name it in .citadelignore.",
         )
 
 

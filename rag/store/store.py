@@ -31,6 +31,7 @@ from rag.store.conversations import Conversations
 from rag.store.database import Database
 from rag.store.directory import Directory
 from rag.store.documents import CollectionInfo, Narrowing
+from rag.store.erasure import Erasure
 from rag.store.feedback import Feedbacks
 from rag.store.idempotency import Idempotency
 from rag.store.integrity import Stats
@@ -43,6 +44,7 @@ from rag.store.people import Group, Kind, Person
 from rag.store.quarantine import Quarantined
 from rag.store.runs import UPLOAD, Runs
 from rag.store.signing import Clock, Signing, now
+from rag.store.trail import Trail
 from rag.store.withheld import Withheld
 from rag.types import (
     Access,
@@ -79,7 +81,9 @@ class Store:
     def __init__(self, database: Database, data_dir: Path, clock: Clock = now) -> None:
         self._database = database
         self.data_dir = data_dir
-        self.originals = Originals(data_dir / "originals")
+        self.audit = Trail(database)
+        self.erasure = Erasure(database)
+        self.originals = Originals(data_dir / "originals", self.erasure.refuse)
         self.conversations = Conversations(database)
         self.feedback = Feedbacks(database)
         self.idempotency = Idempotency(database)

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Row, delete, insert, select
 
 from rag.errors import NotFound
-from rag.store import tables
+from rag.store import audit, tables
 from rag.store.documents import MAX_ID
 from rag.text import valid_unicode
 
@@ -76,7 +76,9 @@ def purge(connection: Connection, before: datetime | None) -> int:
     query = delete(_withheld)
     if before is not None:
         query = query.where(_withheld.c.created_at < before)
-    return connection.execute(query).rowcount
+    n_purged = connection.execute(query).rowcount
+    audit.append(connection, "blocked_purged", {"records": n_purged})
+    return n_purged
 
 
 def _record(row: Row[Any]) -> Withheld:

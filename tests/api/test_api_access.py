@@ -105,6 +105,7 @@ ROUTES = {
         "/v1/groups/no/members/nobody", status=404
     ),
     ("GET", "/v1/settings"): Call("/v1/settings"),
+    ("GET", "/v1/audit"): Call("/v1/audit?limit=1"),
     ("POST", "/v1/login-links"): Call("/v1/login-links"),
     ("GET", "/v1/me"): Call("/v1/me"),
     ("POST", "/v1/me/password"): Call("/v1/me/password", {"password": "short"}, status=403),

@@ -71,6 +71,7 @@ NEEDS: dict[tuple[str, str], frozenset[str]] = {
     ("PUT", "/v1/groups/{name}/members/{user}"): ADMIN,
     ("DELETE", "/v1/groups/{name}/members/{user}"): ADMIN,
     ("GET", "/v1/settings"): ADMIN,
+    ("GET", "/v1/audit"): ADMIN,
     ("POST", "/v1/login-links"): frozenset(),  # not for keys at all
     ("GET", "/v1/me"): ANYTHING,
     ("POST", "/v1/me/password"): frozenset(),

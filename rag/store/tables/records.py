@@ -101,10 +101,37 @@ audit = Table(
     Column("seq", Id, primary_key=True, autoincrement=False),
     Column("at", UtcDateTime, nullable=False, index=True),
     Column("kind", Text, nullable=False, index=True),
+    # Who did it, by number: the name is not part of the chain, so that it can be forgotten.
+    Column("actor_id", BigInteger, index=True),
     # The record itself as canonical JSON: what the hash is of must not depend on the database.
     Column("record", Text, nullable=False),
     Column("previous_sha256", Text, nullable=False),
     Column("sha256", Text, nullable=False),
+)
+
+audit_private = Table(
+    "audit_private",
+    metadata,
+    # What belongs to a record and may have to be forgotten. The record has its hash with the salt.
+    Column("seq", ForeignKey("audit.seq", ondelete="CASCADE"), primary_key=True),
+    Column("salt", Text, nullable=False),
+    Column("texts", Text, nullable=False),
+)
+
+audit_names = Table(
+    "audit_names",
+    metadata,
+    # What they were called who are no longer principals.
+    Column("principal_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("kind", Text, nullable=False),
+    Column("name", Text, nullable=False),
+)
+
+audit_pruning = Table(
+    "audit_pruning",
+    metadata,
+    # Filled only inside the transaction that removes old records: a trigger refuses all others.
+    Column("up_to", BigInteger, primary_key=True, autoincrement=False),
 )
 
 deletions = Table(
@@ -119,4 +146,12 @@ deletions = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("ended_at", UtcDateTime),
     sqlite_autoincrement=True,
+)
+
+forgotten = Table(
+    "forgotten",
+    metadata,
+    # Contents that must not come in again from a folder where their file still lies.
+    Column("content_sha256", Text, primary_key=True),
+    Column("forgotten_at", UtcDateTime, nullable=False),
 )

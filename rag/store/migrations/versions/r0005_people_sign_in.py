@@ -11,6 +11,30 @@ depends_on = None
 Id = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 Time = sa.DateTime(timezone=True)
 
+# Records are added and never changed, and only those are deleted that are past their time.
+_TRIGGERS = {
+    "sqlite": (
+        """CREATE TRIGGER audit_is_not_changed BEFORE UPDATE ON audit
+        BEGIN SELECT RAISE(ABORT, 'audit records are never changed'); END""",
+        """CREATE TRIGGER audit_is_not_deleted BEFORE DELETE ON audit
+        WHEN NOT EXISTS (SELECT 1 FROM audit_pruning WHERE up_to >= OLD.seq)
+        BEGIN SELECT RAISE(ABORT, 'audit records are never deleted'); END""",
+    ),
+    "postgresql": (
+        """CREATE FUNCTION audit_refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        IF TG_OP = 'DELETE' THEN
+            IF EXISTS (SELECT 1 FROM audit_pruning WHERE up_to >= OLD.seq) THEN
+                RETURN OLD;
+            END IF;
+        END IF;
+        RAISE EXCEPTION 'audit records are never changed or deleted'; END $$""",
+        """CREATE TRIGGER audit_is_kept BEFORE UPDATE OR DELETE ON audit
+        FOR EACH ROW EXECUTE FUNCTION audit_refuse()""",
+        """CREATE TRIGGER audit_is_not_emptied BEFORE TRUNCATE ON audit
+        FOR EACH STATEMENT EXECUTE FUNCTION audit_refuse()""",
+    ),
+}
+
 
 def upgrade() -> None:
     """Create the tables; who is in a group now was put there by a command."""
@@ -22,6 +46,7 @@ def upgrade() -> None:
         sa.Column("seq", Id, autoincrement=False, nullable=False),
         sa.Column("at", Time, nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("actor_id", sa.BigInteger()),
         sa.Column("record", sa.Text(), nullable=False),
         sa.Column("previous_sha256", sa.Text(), nullable=False),
         sa.Column("sha256", sa.Text(), nullable=False),
@@ -29,6 +54,37 @@ def upgrade() -> None:
     )
     op.create_index("ix_audit_at", "audit", ["at"])
     op.create_index("ix_audit_kind", "audit", ["kind"])
+    op.create_index("ix_audit_actor_id", "audit", ["actor_id"])
+    op.create_table(
+        "audit_private",
+        sa.Column("seq", Id, autoincrement=False, nullable=False),
+        sa.Column("salt", sa.Text(), nullable=False),
+        sa.Column("texts", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["seq"], ["audit.seq"], name="fk_audit_private_seq_audit", ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("seq", name="pk_audit_private"),
+    )
+    op.create_table(
+        "audit_names",
+        sa.Column("principal_id", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("principal_id", name="pk_audit_names"),
+    )
+    op.create_table(
+        "audit_pruning",
+        sa.Column("up_to", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.PrimaryKeyConstraint("up_to", name="pk_audit_pruning"),
+    )
+    for statement in _TRIGGERS[op.get_bind().dialect.name]:
+        op.execute(statement)
+    op.create_table(
+        "forgotten",
+        sa.Column("content_sha256", sa.Text(), nullable=False),
+        sa.Column("forgotten_at", Time, nullable=False),
+        sa.PrimaryKeyConstraint("content_sha256", name="pk_forgotten"),
+    )
     op.create_table(
         "deletions",
         sa.Column("id", Id, nullable=False),
@@ -274,7 +330,13 @@ def downgrade() -> None:
         "conversations",
         "api_keys",
         "deletions",
+        "forgotten",
+        "audit_pruning",
+        "audit_names",
+        "audit_private",
         "audit",
     ):
         op.drop_table(table)
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute("DROP FUNCTION audit_refuse()")
     op.drop_column("memberships", "origin")

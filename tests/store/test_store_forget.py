@@ -1,0 +1,111 @@
+"""Forgetting as far as the database is concerned, on both databases."""
+
+from datetime import UTC, datetime
+
+import pytest
+from sqlalchemy import insert
+from store_samples import commit, commit_mail
+
+from rag.errors import Forgotten, NotFound
+from rag.forget.steps import steps
+from rag.store import Store, Wanted, tables
+
+NOW = datetime(2026, 11, 26, 9, tzinfo=UTC)
+LINE = "The foundry in Bremerhaven closes in autumn, and nobody has been told of it."
+
+
+def cells(store: Store) -> str:
+    return "\n".join(f"{column} {value}" for column, value in store.erasure.cells())
+
+
+def converse(store: Store, *answers: tuple[int, str]) -> None:
+    """A conversation of ann's, with a turn for each answer."""
+    store.add_principal("user", "ann")
+    owner = {"principal_id": store.user_number("ann")}
+    with store._database.write() as connection:
+        values = {**owner, "title": "x", "created_at": NOW, "updated_at": NOW}
+        row = insert(tables.conversations).values(**values, version=1)
+        number = connection.execute(row.returning(tables.conversations.c.id)).scalar_one()
+        for ordinal, (document, text) in enumerate(answers):
+            answer = {"answer": text, "citations": [{"document_id": document}], "depth": None}
+            turn = {"conversation_id": number, "ordinal": ordinal, "request_id": "r"}
+            said = {"created_at": NOW, "question": f"Question {ordinal}?", "answer": answer}
+            connection.execute(insert(tables.turns).values(**turn, **said))
+
+
+def test_a_document_leaves_every_table_and_the_free_space(store: Store) -> None:
+    [document] = commit(store, "/a.txt", LINE)
+    [other] = commit(store, "/b.txt", "Something else that nobody minds at all, really not.")
+    converse(store, (document, LINE), (other, "Something else."))
+    store.limit("docs", "/a.txt", [])
+    done = list(steps(store, store.erasure.begin_documents(store.erasure.of_document(document))))
+    assert done == ["content", "originals", "snapshots", "space"]
+    left = cells(store)
+    assert "Bremerhaven" not in left
+    assert "/a.txt" not in left
+    assert "Something else." in left
+    assert store.erasure.unfinished() == []
+    assert store.audit.verify().problems == []
+    assert store.check() == []
+    with pytest.raises(Forgotten):
+        commit(store, "/elsewhere.txt", LINE)
+
+
+def test_what_quotes_without_citing_is_found_by_its_words(store: Store) -> None:
+    [document] = commit(store, "/a.txt", LINE)
+    [other] = commit(store, "/b.txt", "Something else that nobody minds at all, really not.")
+    converse(store, (other, 'They say: "the FOUNDRY in Bremerhaven closes, in autumn and nobody"'))
+    list(steps(store, store.erasure.begin_documents(store.erasure.of_document(document))))
+    assert "FOUNDRY" not in cells(store)
+    [record] = store.audit.read(Wanted(kind="forget"))
+    assert record.detail["turns"] == 1
+
+
+def test_a_user_leaves_a_number(store: Store) -> None:
+    [document] = commit(store, "/a.txt", LINE)
+    converse(store, (document, "An answer."))
+    store.grant("docs", "user:ann", "read")
+    store.audit.record("sign_in", outcome="failure", private={"name": "ann"})
+    list(steps(store, store.erasure.begin_user("ann")))
+    left = cells(store)
+    assert "An answer." not in left
+    assert '"ann"' not in left
+    assert not [line for line in left.splitlines() if line.endswith(" ann")]
+    assert LINE in left
+    assert store.audit.verify().problems == []
+
+
+def test_a_user_who_was_removed_before_can_still_be_forgotten(store: Store) -> None:
+    store.add_principal("user", "ann")
+    number = store.user_number("ann")
+    store.remove_principal("user", "ann")
+    assert store.audit.names([number]) == {number: "user:ann"}
+    list(steps(store, store.erasure.begin_user("ann")))
+    assert store.audit.names([number]) == {}
+    assert " ann" not in cells(store)
+    with pytest.raises(NotFound):
+        store.erasure.begin_user("ann")
+
+
+def test_a_turn_that_is_noted_as_quoting_needs_no_other_sign(store: Store) -> None:
+    [document] = commit(store, "/a.txt", LINE)
+    converse(store, (0, "In autumn it will be over with the works."))
+    with store._database.write() as connection:
+        noted = {"turn_id": 1, "document_id": document}
+        connection.execute(insert(tables.turn_documents).values(**noted))
+    list(steps(store, store.erasure.begin_documents(store.erasure.of_document(document))))
+    assert "over with the works" not in cells(store)
+
+
+def test_what_is_begun_is_known_until_it_is_ended(store: Store) -> None:
+    commit_mail(store, "/m.eml", "a.txt")
+    begun = store.erasure.begin_documents(store.erasure.of_path("/m.eml"))
+    assert [each.id for each in store.erasure.unfinished()] == [begun.id]
+    left = steps(store, begun)
+    assert next(left) == "content"
+    [half] = store.erasure.unfinished()
+    assert (half.step, store.erasure.newest()) == ("originals", 0)
+    list(steps(store, half))
+    assert (store.erasure.unfinished(), store.erasure.newest()) == ([], begun.id)
+    with pytest.raises(NotFound):
+        store.erasure.of_path("/m.eml")
