@@ -154,7 +154,7 @@ def delete(
     | {
         200: {
             "description": "The file.",
-            "content": {"text/markdown": {}, "application/octet-stream": {}},
+            "content": {"text/markdown": {}, "application/json": {}},
         }
     },
 )

@@ -38,6 +38,7 @@ MEANINGS = {
     500: "Something failed inside the server.",
     503: "Still loading, or a part is not available; see Retry-After.",
 }
+WITH_A_KEY = (400, 409)  # which is none, or whose request is being done
 WITH_A_BODY = (400, 413)
 ALWAYS = (401, 403, 422, 429, 500, 503)
 PNG: dict[int | str, dict[str, Any]] = {
@@ -92,9 +93,10 @@ def openapi(app: FastAPI) -> dict[str, Any]:
         routes=app.routes,
     )
     for method, path in REPEATABLE:
-        document["paths"][path.replace(":path", "")][method.lower()].setdefault(
-            "parameters", []
-        ).append(KEY)
+        operation = document["paths"][path.replace(":path", "")][method.lower()]
+        operation.setdefault("parameters", []).append(KEY)
+        for status in WITH_A_KEY:
+            operation["responses"].setdefault(str(status), _problem(status))
     components = document["components"]
     components["schemas"] |= _problem_schemas()
     for unused in ("HTTPValidationError", "ValidationError"):
