@@ -9,7 +9,8 @@
 It knows HTTP and nothing of the server's code, and is what the web page itself uses.
 """
 
-from rag.client.client import SESSION_COOKIE, Client, Line, Problem
+from rag.client.client import Client
 from rag.client.records import Asked, Event, Final
+from rag.client.transport import SESSION_COOKIE, Line, Problem
 
 __all__ = ["SESSION_COOKIE", "Asked", "Client", "Event", "Final", "Line", "Problem"]
