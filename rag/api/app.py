@@ -78,6 +78,7 @@ def create_app(
         redoc_url=None,
         lifespan=_lifespan,
         redirect_slashes=False,
+        generate_unique_id_function=docs.operation_id,
     )
     app.state.gate, app.state.backing, app.state.renderer = gate, Backing(load), Renderer()
     app.state.mcp = McpServer()

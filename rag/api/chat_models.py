@@ -117,8 +117,10 @@ class ChatRequest(BaseModel):
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     n: int | None = Field(None, description="1: there is one answer.")
-    tools: list[Any] | None = Field(None, description="None: there are no tools to offer.")
-    functions: list[Any] | None = Field(None, description="As `tools`.")
+    tools: list[dict[str, Any]] | None = Field(
+        None, description="None: there are no tools to offer."
+    )
+    functions: list[dict[str, Any]] | None = Field(None, description="As `tools`.")
     response_format: dict[str, Any] | None = Field(None, description="Of type `text`.")
     modalities: list[str] | None = Field(None, description="`text`.")
     logprobs: bool | None = Field(None, description="False.")

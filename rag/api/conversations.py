@@ -15,7 +15,7 @@ from rag.api import cursors, requests, tags, talk_models
 from rag.api.auth import ASK_ADMIN, Caller, access_of, number_of
 from rag.api.backing import appliance_of
 from rag.api.callers import Asker
-from rag.api.docs import documented
+from rag.api.docs import BINARY, TEXT, documented
 from rag.api.exports import Format, export_response
 from rag.appliance import Appliance
 from rag.errors import Forbidden
@@ -45,7 +45,9 @@ IfNoneMatch = Annotated[str | None, Header(max_length=500, description="The ETag
     response_model=talk_models.Conversation,
     responses=documented(400, 409, 413),
 )
-def create(appliance: Loaded, caller: Asker, body: talk_models.ConversationRequest) -> JSONResponse:
+def create_conversation(
+    appliance: Loaded, caller: Asker, body: talk_models.ConversationRequest
+) -> JSONResponse:
     """Begin a conversation: ask with its number as `conversation_id`, and it is kept."""
     store = appliance.store
     made = store.conversations.create(number_of(caller, store), body.title)
@@ -86,7 +88,7 @@ def list_conversations(
     response_model=talk_models.ConversationRead,
     responses=documented(400, 404) | NOT_MODIFIED,
 )
-def read(
+def get_conversation(
     appliance: Loaded,
     caller: Asker,
     conversation_id: Id,
@@ -116,7 +118,7 @@ def read(
     response_model=talk_models.Conversation,
     responses=documented(400, 404, 409, 412, 413),
 )
-def rename(
+def rename_conversation(
     appliance: Loaded,
     caller: Asker,
     conversation_id: Id,
@@ -136,7 +138,7 @@ def rename(
     response_class=Response,
     responses=documented(400, 404, 409, 412),
 )
-def delete(
+def delete_conversation(
     appliance: Loaded, caller: Asker, conversation_id: Id, if_match: IfMatch = None
 ) -> Response:
     """Delete a conversation with all that was asked and answered in it, and your feedback on it."""
@@ -154,11 +156,11 @@ def delete(
     | {
         200: {
             "description": "The file.",
-            "content": {"text/markdown": {}, "application/json": {}},
+            "content": {"text/markdown": TEXT, "application/json": {}},
         }
     },
 )
-def export(
+def export_conversation(
     appliance: Loaded,
     caller: Asker,
     conversation_id: Id,

@@ -1,5 +1,6 @@
 """What is sent and answered about accounts, sessions and keys, as documented."""
 
+from datetime import datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -77,9 +78,9 @@ class Session(_Model):
     how: How
     address: str
     agent: str = Field(description="What the browser said that it is.")
-    created_at: str
-    used_at: str = Field(description="To the minute.")
-    expires_at: str
+    created_at: datetime
+    used_at: datetime = Field(description="To the minute.")
+    expires_at: datetime
     current: bool = Field(description="Whether this request came with it.")
 
 
@@ -99,10 +100,10 @@ class Key(_Model):
     name: str
     shown: str = Field(description="Its first characters, to know it again.")
     scopes: list[Scope]
-    created_at: str
-    used_at: str | None = Field(description="To the minute.")
-    expires_at: str | None
-    revoked_at: str | None
+    created_at: datetime
+    used_at: datetime | None = Field(description="To the minute.")
+    expires_at: datetime | None
+    revoked_at: datetime | None
 
 
 class KeyList(_Model):

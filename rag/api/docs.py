@@ -6,6 +6,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, HTMLResponse
 
@@ -41,8 +42,10 @@ MEANINGS = {
 WITH_A_KEY = (400, 409)  # which is none, or whose request is being done
 WITH_A_BODY = (400, 413)
 ALWAYS = (401, 403, 422, 429, 500, 503)
+BINARY: dict[str, Any] = {"schema": {"title": "Bytes", "type": "string", "format": "binary"}}
+TEXT: dict[str, Any] = {"schema": {"title": "PlainText", "type": "string"}}
 PNG: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The page.", "content": {"image/png": {}}},
+    200: {"description": "The page.", "content": {"image/png": BINARY}},
     304: {"description": "Your copy is still right."},
 }
 EVENTS: dict[str, Any] = {
@@ -83,6 +86,11 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: _problem(status) for status in (*ALWAYS, *statuses)}
 
 
+def operation_id(route: APIRoute) -> str:
+    """An operation's name for programs that generate clients: its function's."""
+    return route.name
+
+
 def openapi(app: FastAPI) -> dict[str, Any]:
     """The OpenAPI document: what FastAPI derives, and the problems and credentials it cannot."""
     document = get_openapi(
@@ -110,6 +118,10 @@ def openapi(app: FastAPI) -> dict[str, Any]:
             for status in WITH_A_BODY:
                 operation["responses"].setdefault(str(status), _problem(status))
     document["security"] = [{"token": []}, {"session": []}]
+    shapes = components["schemas"]
+    for shape in shapes.values():
+        if "examples" in shape:
+            shape["examples"] = [_with_nulls(each, shape, shapes) for each in shape["examples"]]
     return document
 
 
@@ -134,6 +146,23 @@ async def asset(request: Request, name: str) -> FileResponse:
         raise HTTPException(404)
     path = str(files("fastapi_offline") / "static" / name)
     return FileResponse(path, media_type=ASSETS[name])
+
+
+def _with_nulls(example: Any, schema: dict[str, Any], shapes: dict[str, Any]) -> Any:
+    """The example as it was before FastAPI dropped its nulls.
+
+    Nothing else that is required can be missing: the tests hold the examples against their models.
+    """
+    schema = next((each for each in schema.get("anyOf", ()) if each != {"type": "null"}), schema)
+    if "$ref" in schema:
+        schema = shapes[schema["$ref"].rpartition("/")[2]]
+    if isinstance(example, list):
+        return [_with_nulls(each, schema.get("items", {}), shapes) for each in example]
+    if not isinstance(example, dict):
+        return example
+    inner = schema.get("properties", {})
+    whole = dict.fromkeys(schema.get("required", ())) | example
+    return {name: _with_nulls(each, inner.get(name, {}), shapes) for name, each in whole.items()}
 
 
 def _problem(status: int) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from rag.api import models, requests
 from rag.api.auth import access_of, number_of
 from rag.api.backing import appliance_of
 from rag.api.callers import Reader
-from rag.api.docs import PNG, documented
+from rag.api.docs import BINARY, PNG, documented
 from rag.api.draw import Drawing
 from rag.api.renderer import Renderer
 from rag.appliance import Appliance
@@ -206,7 +206,7 @@ def get_page_image(
 @router.get(
     "/v1/documents/{document_id}/original",
     response_class=FileResponse,
-    responses=documented(404) | {200: {"description": "The file.", "content": {"*/*": {}}}},
+    responses=documented(404) | {200: {"description": "The file.", "content": {"*/*": BINARY}}},
 )
 def get_original(appliance: Loaded, caller: Reader, document_id: Id) -> FileResponse:
     """The file as it was when it was ingested, for saving: a browser will not show it."""

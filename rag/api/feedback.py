@@ -23,7 +23,9 @@ NUMBERS = {"up": 1, "down": -1}
     response_model=talk_models.Feedback,
     responses=documented(400, 404, 409, 413),
 )
-def give(appliance: Loaded, caller: Asker, body: talk_models.FeedbackRequest) -> JSONResponse:
+def give_feedback(
+    appliance: Loaded, caller: Asker, body: talk_models.FeedbackRequest
+) -> JSONResponse:
     """Say what you think of an answer in one of your conversations; said again, it is replaced."""
     owner = number_of(caller, appliance.store)
     given = appliance.store.feedback.give(

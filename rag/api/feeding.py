@@ -15,7 +15,7 @@ from rag.api import models_feeding, requests
 from rag.api.auth import Caller, access_of, number_of
 from rag.api.backing import appliance_of
 from rag.api.callers import Feeder
-from rag.api.docs import RUN_EVENTS, documented
+from rag.api.docs import BINARY, EVENTS, RUN_EVENTS, documented
 from rag.api.documents import Id, file_name
 from rag.api.managing import for_manager, sight_of
 from rag.api.problems import problem_of
@@ -38,12 +38,13 @@ FORM: dict[str, Any] = {
         "content": {
             "multipart/form-data": {
                 "schema": {
+                    "title": "UploadForm",
                     "type": "object",
-                    "properties": {"file": {"type": "string", "format": "binary"}},
+                    "properties": {"file": BINARY["schema"]},
                     "required": ["file"],
                 },
             },
-            "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+            "application/octet-stream": BINARY,
         },
     }
 }
@@ -60,7 +61,7 @@ Name = Annotated[requests.Plain, Query(min_length=1)]
     | {200: {"model": models_feeding.Uploaded, "description": "It was there already."}},
     openapi_extra=FORM,
 )
-async def upload(
+async def upload_document(
     request: Request,
     appliance: Loaded,
     caller: Feeder,
@@ -187,7 +188,7 @@ def get_run(appliance: Loaded, caller: Feeder, run_id: RunId) -> JSONResponse:
     | {
         200: {
             "description": "`run` whenever something has changed, and last when it has ended.",
-            "content": {"text/event-stream": {"example": RUN_EVENTS}},
+            "content": {"text/event-stream": EVENTS | {"example": RUN_EVENTS}},
         }
     },
 )

@@ -7,19 +7,19 @@ from starlette.responses import Response
 
 from rag.api.auth import Caller, for_operator
 from rag.api.backing import appliance_of, caller_of
-from rag.api.docs import documented
+from rag.api.docs import TEXT, documented
 from rag.appliance import Appliance
 
 router = APIRouter(tags=["about"])
 
 Loaded = Annotated[Appliance, Depends(appliance_of)]
 Recognised = Annotated[Caller, Depends(caller_of)]
-TEXT: dict[int | str, dict[str, Any]] = {
-    200: {"description": "OpenMetrics text.", "content": {"application/openmetrics-text": {}}}
+METRICS: dict[int | str, dict[str, Any]] = {
+    200: {"description": "OpenMetrics text.", "content": {"application/openmetrics-text": TEXT}}
 }
 
 
-@router.get("/metrics", response_class=Response, responses=documented(403) | TEXT)
+@router.get("/metrics", response_class=Response, responses=documented(403) | METRICS)
 def get_metrics(appliance: Loaded, caller: Recognised) -> Response:
     """Counts and times of this process, for Prometheus. For the operator."""
     for_operator(caller)

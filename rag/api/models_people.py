@@ -1,6 +1,6 @@
 """Users, groups, roles, collections, grants, limits and settings as the API documents them."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -43,6 +43,7 @@ Name = Annotated[Plain, Field(description="Letters, digits and any of . _ @ + -"
 Who = Annotated[Plain, Field(description="user:NAME or group:NAME.")]
 RoleName = Literal["admin", "auditor"]
 RightName = Literal["read", "manage"]
+SettingValue = str | int | float | bool | list[str] | dict[str, str] | None
 
 
 class NewPrincipal(_Model):
@@ -176,7 +177,7 @@ class Setting(_Model):
     """A setting as the server sees it."""
 
     name: str
-    value: Any
+    value: SettingValue
     description: str
 
 

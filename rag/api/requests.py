@@ -62,7 +62,8 @@ Depth = Literal["quick", "standard", "exhaustive"]
 Plain = Annotated[str, Field(max_length=500), AfterValidator(plain)]
 Path = Annotated[str, AfterValidator(plain), AfterValidator(_short)]
 Time = Annotated[AwareDatetime, AfterValidator(_utc)]
-Collections = Annotated[list[Plain], Field(min_length=1, max_length=100), BeforeValidator(_listed)]
+_Several = Annotated[list[Plain], Field(min_length=1, max_length=100)]
+Collections = Annotated[_Several, BeforeValidator(_listed, json_schema_input_type=Plain | _Several)]
 Secret = Annotated[str, Field(max_length=4000), AfterValidator(plain)]
 Number = Annotated[int, Field(ge=1, le=MAX_ID)]  # of a session or a key
 NARROW = "One collection or several; narrows what is searched and can never widen it."
@@ -81,7 +82,7 @@ class SearchRequest(_Request):
     collection: Collections | None = Field(None, description=NARROW)
 
 
-class Turn(_Request):
+class Exchange(_Request):
     """A question of a conversation and what was answered."""
 
     question: Asked
@@ -98,7 +99,7 @@ class QueryRequest(_Request):
     depth: Depth | None = Field(
         None, description="How much the engine reads: 8k, 32k tokens, or its whole window."
     )
-    history: list[Turn] = Field(
+    history: list[Exchange] = Field(
         [], max_length=MAX_TURNS, description="The conversation so far, oldest first."
     )
     conversation_id: int | None = Field(
