@@ -132,14 +132,23 @@ def unguarded() -> str:
 
 def support(final: Final, total_ms: float | None) -> str:
     """How well a written answer is borne out, in one quiet line."""
-    took = "" if total_ms is None else f" in {max(total_ms / 1000, 0.1):.1f} s"
     told = final.support
-    left_out = f" {counted(told.dropped, 'sentence')} left out." if told.dropped else ""
-    return (
-        f'<p class="footnote">{told.supported} of {counted(told.sentences, "sentence")} supported '
-        f"by their sources.{left_out} Written by {escape(final.engine)}; "
-        f"{counted(final.searched.n_documents, 'document')} searched{took}.</p>"
-    )
+    borne_out = ""
+    if told is not None:
+        left_out = f" {counted(told.dropped, 'sentence')} left out." if told.dropped else ""
+        sentences = counted(told.sentences, "sentence")
+        borne_out = f"{told.supported} of {sentences} supported by their sources.{left_out} "
+    by = f"Written by {escape(final.engine)}"
+    how = "; ".join([by, *_searched(final.searched, total_ms)])
+    return f'<p class="footnote">{borne_out}{how}.</p>'
+
+
+def _searched(searched: Searched, total_ms: float | None) -> list[str]:
+    """How much was searched, where that is known."""
+    if searched.n_documents is None:
+        return []
+    took = "" if total_ms is None else f" in {max(total_ms / 1000, 0.1):.1f} s"
+    return [f"{counted(searched.n_documents, 'document')} searched{took}"]
 
 
 def table(header: str, rows: Iterable[tuple[int, str]]) -> str:
@@ -199,13 +208,15 @@ def snippet(hit: Hit, limit: int = 240) -> str:
 
 def not_found(searched: Searched) -> str:
     """The result "not in the documents", with what was searched."""
-    scope = counted(searched.n_documents, "document")
+    scope, where = "documents", ""
+    if searched.n_documents is not None:
+        scope = counted(searched.n_documents, "document")
+        where = f"<dt>Searched in</dt><dd>{scope}</dd>"
     return (
         '<div class="card notice" role="status"><h3>Not in the documents</h3>'
         f"<p>Nothing in the {scope} that you can read answers this, so there is no answer rather "
         "than a guess.</p>"
-        f"<dl><dt>Searched for</dt><dd>“{escape(searched.query)}”</dd><dt>Searched in</dt>"
-        f"<dd>{scope}</dd></dl></div>"
+        f"<dl><dt>Searched for</dt><dd>“{escape(searched.query)}”</dd>{where}</dl></div>"
     )
 
 
@@ -225,11 +236,8 @@ def aside(text: str) -> str:
 
 def footnote(n_sentences: int, searched: Searched, total_ms: float | None) -> str:
     """What the answer is made of, in one quiet line."""
-    took = "" if total_ms is None else f" in {max(total_ms / 1000, 0.1):.1f} s"
-    return (
-        f'<p class="footnote">{counted(n_sentences, "verbatim quote")}. '
-        f"{counted(searched.n_documents, 'document')} searched{took}.</p>"
-    )
+    facts = [counted(n_sentences, "verbatim quote"), *_searched(searched, total_ms)]
+    return f'<p class="footnote">{". ".join(facts)}.</p>'
 
 
 def problem(failure: Problem) -> str:

@@ -11,8 +11,13 @@ from typing import Self
 
 import msgspec
 
+from rag.client.account import Account
+from rag.client.conversations import Conversations
+from rag.client.feedback import Feedback
 from rag.client.records import (
     Asked,
+    Collection,
+    Collections,
     Document,
     DocumentPage,
     Event,
@@ -28,7 +33,9 @@ from rag.client.records import (
     Status,
     Step,
 )
-from rag.client.transport import Line, Problem, Transport, in_words
+from rag.client.runs import Runs
+from rag.client.transport import Line, Params, Problem, Transport, in_words
+from rag.client.uploads import Uploads
 
 _EVENTS: dict[str, type[Event]] = {
     "step": Step,
@@ -47,7 +54,12 @@ class Client:
     """
 
     def __init__(self, url: str, *, key: str = "", session: str = "") -> None:
-        self._api = Transport(url, key=key, session=session)
+        self._api = api = Transport(url, key=key, session=session)
+        self.account = Account(api)
+        self.conversations = Conversations(api)
+        self.feedback = Feedback(api)
+        self.runs = Runs(api)
+        self.uploads = Uploads(api)
 
     def __enter__(self) -> Self:
         return self
@@ -78,15 +90,16 @@ class Client:
         """How the server answers; one that doesn't say answers with quotes."""
         return self._api.get("/v1/status", Status)
 
+    def collections(self) -> list[Collection]:
+        """The collections that the caller may read."""
+        return self._api.get("/v1/collections", Collections).collections
+
     def documents(
-        self, title: str = "", *, cursor: str | None = None, limit: int = 50
+        self, title: str = "", *, collection: str = "", cursor: str | None = None, limit: int = 50
     ) -> DocumentPage:
-        """One page of the documents whose title contains `title`."""
-        params: dict[str, str | int] = {"limit": limit}
-        if title:
-            params["title"] = title
-        if cursor:
-            params["cursor"] = cursor
+        """One page of the documents whose title contains `title`, of one collection or of all."""
+        narrowed = {"title": title, "collection": collection, "cursor": cursor}
+        params: Params = {"limit": limit} | {name: text for name, text in narrowed.items() if text}
         return self._api.get("/v1/documents", DocumentPage, params)
 
     def document(self, document_id: int) -> Document:

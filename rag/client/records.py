@@ -34,6 +34,8 @@ class Citation(Struct, frozen=True):
     header_text: str = ""
     boxes: tuple[Box, ...] = ()
     verified: bool = True  # whether it bears out the sentence that it stands behind
+    answer_start: int = 0  # the sentence, as a span of the whole answer
+    answer_end: int = 0
 
 
 class Hit(Struct, frozen=True):
@@ -66,15 +68,19 @@ class Asked(Struct, frozen=True, omit_defaults=True):
     question: str
     depth: Depth | None = None  # None: the server's own
     history: tuple[Exchange, ...] = ()  # oldest first
+    conversation_id: int | None = None  # in place of a history: one that the server keeps
     rewrite: bool = True  # a follow-up into a question that stands alone
     research: bool = False
 
 
 class Searched(Struct, frozen=True):
-    """What was searched; `query` differs from the question where a follow-up was rewritten."""
+    """What was searched; `query` differs from the question where a follow-up was rewritten.
+
+    How much was searched for an answer that is kept is not.
+    """
 
     query: str
-    n_documents: int
+    n_documents: int | None = None
     n_hits: int = 0
 
 
@@ -124,18 +130,35 @@ class Support(Struct, frozen=True):
     dropped: int = 0  # unsupported ones that are not shown
 
 
+class Unsupported(Struct, frozen=True):
+    """A sentence, as a span of the whole answer, that its citations do not bear out."""
+
+    start: int
+    end: int
+    reason: str
+
+
 class Final(Struct, frozen=True):
-    """The end of an answer."""
+    """The end of an answer, with all of it; or one that was kept, as far as it may be read now.
+
+    `turn_id` is that of a turn that was kept of it. Where something is withheld of one that was
+    kept, there is no `support`.
+    """
 
     status: Literal["answered", "no_evidence", "blocked", "no_verdict"]
     searched: Searched
     answer: str = ""
     engine: str = "extractive"  # or the name of the model that wrote it
-    support: Support = Support()
+    citations: tuple[Citation, ...] = ()
+    unsupported: tuple[Unsupported, ...] = ()
+    steps: tuple[Step, ...] = ()
+    support: Support | None = Support()
     related: tuple[Hit, ...] = ()
     notices: tuple[Notice, ...] = ()
     categories: tuple[Category, ...] = ()  # that the guard blocked the answer for
     timings_ms: dict[str, float] = field(default_factory=dict)
+    request_id: str = ""
+    turn_id: int | None = None
 
 
 Event = Step | Searched | Notice | Sentence | Final
@@ -147,6 +170,20 @@ class Status(Struct, frozen=True):
     answers: str = "quotes"
     guard: str = "none"  # or "on"; "unguarded" where an engine writes without one
     depth: Depth | None = None  # of a question that doesn't say
+
+
+class Collection(Struct, frozen=True):
+    """A collection that the visitor may read, or manage as well."""
+
+    name: str
+    n_documents: int
+    right: Literal["read", "manage"] = "read"
+
+
+class Collections(Struct, frozen=True):
+    """All of them."""
+
+    collections: list[Collection]
 
 
 class DocumentRef(Struct, frozen=True):
