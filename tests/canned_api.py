@@ -49,7 +49,7 @@ def canned_api(routes: dict[str, Answer]) -> Iterator[Canned]:
                 for piece in pieces:
                     self.wfile.write(piece)
 
-        do_POST = do_GET  # noqa: N815  the name is http.server's
+        do_POST = do_PUT = do_PATCH = do_DELETE = do_GET  # noqa: N815  http.server's names
 
         def log_message(self, format: str, *args: object) -> None:
             """Stay quiet."""

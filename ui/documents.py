@@ -3,6 +3,7 @@
 import streamlit as st
 
 from rag.client import Problem
+from rag.client.documents import Filter
 from rag.client.records import Document, Failure
 from ui import render, session, viewer
 from ui.session import Visit
@@ -72,7 +73,7 @@ def _rows(visit: Visit, title: str) -> tuple[list[Document], bool]:
     rows: list[Document] = []
     cursor = None
     while True:
-        found = visit.client.documents(title, cursor=cursor, limit=_STEP)
+        found = visit.client.documents.list(Filter(title), cursor=cursor, limit=_STEP)
         rows += found.documents
         cursor = found.next_cursor
         if cursor is None or len(rows) >= visit.listed:

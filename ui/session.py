@@ -242,7 +242,9 @@ def current() -> Visit:
 def _arrive(cookie: str) -> Visit:
     st.session_state.pop(_KEY, None)  # nothing of a former visitor is left to this one
     try:
-        visit = Visit(cookie, Client(os.environ["CITADEL_API_URL"], session=cookie))
+        # The page shows by itself that the API is silent or busy, and asks again.
+        client = Client(os.environ["CITADEL_API_URL"], session=cookie, attempts=1)
+        visit = Visit(cookie, client)
     except Problem:
         _turn_away()
     st.session_state[_KEY] = visit
@@ -252,7 +254,7 @@ def _arrive(cookie: str) -> Visit:
 def _settle(visit: Visit) -> None:
     """Ask the API whether the visitor may come in. Once in, a silent API is the views' to show."""
     try:
-        visit.n_documents = visit.client.documents(limit=1).total
+        visit.n_documents = visit.client.documents.list(limit=1).total
         visit.status = visit.client.status()
     except Problem as problem:
         if problem.status in (401, 403):
@@ -290,7 +292,7 @@ def retry_when_back(visit: Visit, problem: Problem, resume: Callable[[], None]) 
     @st.fragment(run_every=_RETRY_S)
     def wait(shown: Problem) -> None:
         try:
-            visit.client.documents(limit=1)
+            visit.client.documents.list(limit=1)
         except Problem as found:
             if found.passing:
                 st.html(render.waiting(shown if found.status == shown.status else found))

@@ -39,7 +39,7 @@ def _show() -> None:
         st.rerun()
     spot = visit.spot
     try:
-        _draw(visit.client, spot, visit.client.document(spot.document_id))
+        _draw(visit.client, spot, visit.client.documents.read(spot.document_id))
     except Problem as problem:
         _close()
         st.html(render.problem(problem))
@@ -119,7 +119,7 @@ def _turning(spot: Spot, page: int, n_pages: int) -> None:
 
 def _page(client: Client, spot: Spot, document: Document, number: int) -> None:
     width = int(_FIT_PIXELS * spot.zoom)
-    png = client.page_image(document.id, number, spot.span, width)
+    png = client.documents.page_image(document.id, number, spot.span, width)
     caption = f"Page {number} of {document.title}"
     st.html(render.page_image(png, spot.zoom, caption, _highlight_top(client, spot, document)))
     _download(client, document)
@@ -129,7 +129,7 @@ def _highlight_top(client: Client, spot: Spot, document: Document) -> float | No
     """How far down the page the highlight begins, as a share of its height."""
     if spot.top is None or spot.page != spot.top_page:
         return None
-    heights = [p.height for p in client.pages(document.id) if p.number == spot.page]
+    heights = [p.height for p in client.documents.pages(document.id) if p.number == spot.page]
     return spot.top / heights[0] if heights and heights[0] else None
 
 
@@ -138,7 +138,7 @@ def _text(client: Client, spot: Spot, document: Document) -> None:
         spot.context = min(spot.context * 3, _MAX_CONTEXT)
 
     start, end = spot.span or (0, 0)
-    found = client.passage(document.id, start, end, spot.context)
+    found = client.documents.passage(document.id, start, end, spot.context)
     st.html(passage(found))
     whole = found.before_start == 0 and found.after_end == found.n_chars
     with st.container(key="viewer-foot", horizontal=True, vertical_alignment="center"):
@@ -150,7 +150,7 @@ def _text(client: Client, spot: Spot, document: Document) -> None:
 def _download(client: Client, document: Document) -> None:
     st.download_button(
         "Download original",
-        data=lambda: client.original(document.id),
+        data=lambda: client.documents.original(document.id),
         file_name=document.name,
         mime="application/octet-stream",  # the browser keeps it as a file and never runs it
         key="download",

@@ -15,7 +15,7 @@ from rag.api import cursors, requests, tags, talk_models
 from rag.api.auth import ASK_ADMIN, Caller, access_of, number_of
 from rag.api.backing import appliance_of
 from rag.api.callers import Asker
-from rag.api.docs import BINARY, TEXT, documented
+from rag.api.docs import TEXT, documented
 from rag.api.exports import Format, export_response
 from rag.appliance import Appliance
 from rag.errors import Forbidden
@@ -156,7 +156,8 @@ def delete_conversation(
     | {
         200: {
             "description": "The file.",
-            "content": {"text/markdown": TEXT, "application/json": {}},
+            "model": talk_models.ConversationRead,
+            "content": {"text/markdown": TEXT},
         }
     },
 )

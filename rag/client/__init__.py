@@ -5,8 +5,11 @@
     with Client("https://citadel.example", key="ck_…") as citadel:
         for event in citadel.ask(Asked("How long is parental leave?")):
             ...
+        for document in citadel.documents.every():
+            ...
 
-It knows HTTP and nothing of the server's code, and is what the web page itself uses.
+It knows HTTP and nothing of the server's code, and is what the web page itself uses. Each subject
+of the API (`citadel.documents`, `citadel.people`, …) has a module beside this one, with its records.
 """
 
 from rag.client.client import Client

@@ -5,7 +5,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from rag.client.transport import Transport
+from rag.client.transport import Transport, once
 
 
 class Granted(Struct, frozen=True):
@@ -67,7 +67,7 @@ class Account:
 
     def end_session(self, session_id: int) -> None:
         """End one of them at once."""
-        self._api.tell("DELETE", f"/v1/sessions/{session_id}")
+        self._api.tell("DELETE", f"/v1/sessions/{session_id}", None, once())
 
     def sign_out(self) -> None:
         """End the session that this client shows; nothing more can be asked with it."""

@@ -11,30 +11,30 @@ from typing import Self
 
 import msgspec
 
+from rag.client.access import Access
 from rag.client.account import Account
+from rag.client.collections import Collections
 from rag.client.conversations import Conversations
+from rag.client.documents import Documents
 from rag.client.feedback import Feedback
+from rag.client.keys import Keys
+from rag.client.people import People
 from rag.client.records import (
     Asked,
-    Collection,
-    Collections,
-    Document,
-    DocumentPage,
     Event,
     Failure,
     Failures,
     Final,
     Notice,
-    Pages,
-    PageSize,
-    Passage,
     Searched,
     Sentence,
     Status,
     Step,
 )
 from rag.client.runs import Runs
-from rag.client.transport import Line, Params, Problem, Transport, in_words
+from rag.client.search import Search
+from rag.client.server import Health, Settings
+from rag.client.transport import ATTEMPTS, Line, Problem, Transport, in_words
 from rag.client.uploads import Uploads
 
 _EVENTS: dict[str, type[Event]] = {
@@ -53,12 +53,22 @@ class Client:
     answers unusably.
     """
 
-    def __init__(self, url: str, *, key: str = "", session: str = "") -> None:
-        self._api = api = Transport(url, key=key, session=session)
+    def __init__(
+        self, url: str, *, key: str = "", session: str = "", attempts: int = ATTEMPTS
+    ) -> None:
+        self._api = api = Transport(url, key=key, session=session, attempts=attempts)
+        self.access = Access(api)
         self.account = Account(api)
+        self.collections = Collections(api)
         self.conversations = Conversations(api)
+        self.documents = Documents(api)
         self.feedback = Feedback(api)
+        self.health = Health(api)
+        self.keys = Keys(api)
+        self.people = People(api)
         self.runs = Runs(api)
+        self.search = Search(api)
+        self.settings = Settings(api)
         self.uploads = Uploads(api)
 
     def __enter__(self) -> Self:
@@ -89,44 +99,6 @@ class Client:
     def status(self) -> Status:
         """How the server answers; one that doesn't say answers with quotes."""
         return self._api.get("/v1/status", Status)
-
-    def collections(self) -> list[Collection]:
-        """The collections that the caller may read."""
-        return self._api.get("/v1/collections", Collections).collections
-
-    def documents(
-        self, title: str = "", *, collection: str = "", cursor: str | None = None, limit: int = 50
-    ) -> DocumentPage:
-        """One page of the documents whose title contains `title`, of one collection or of all."""
-        narrowed = {"title": title, "collection": collection, "cursor": cursor}
-        params: Params = {"limit": limit} | {name: text for name, text in narrowed.items() if text}
-        return self._api.get("/v1/documents", DocumentPage, params)
-
-    def document(self, document_id: int) -> Document:
-        """One document without its text."""
-        return self._api.get(f"/v1/documents/{document_id}", Document)
-
-    def passage(self, document_id: int, start: int, end: int, context: int) -> Passage:
-        """The text at `start:end` with up to `context` characters on either side."""
-        span = {"start": start, "end": end, "context": context}
-        return self._api.get(f"/v1/documents/{document_id}/passage", Passage, span)
-
-    def pages(self, document_id: int) -> list[PageSize]:
-        """The sizes of a document's pages."""
-        return self._api.get(f"/v1/documents/{document_id}/pages", Pages).pages
-
-    def page_image(
-        self, document_id: int, number: int, span: tuple[int, int] | None, width: int
-    ) -> bytes:
-        """A page as PNG, `width` pixels wide, with the text at `span` highlighted."""
-        params = {"width": width}
-        if span is not None:
-            params |= {"start": span[0], "end": span[1]}
-        return self._api.download(f"/v1/documents/{document_id}/pages/{number}.png", params)
-
-    def original(self, document_id: int) -> bytes:
-        """The file as it was ingested."""
-        return self._api.download(f"/v1/documents/{document_id}/original")
 
     def failures(self) -> list[Failure]:
         """The files that were not ingested."""

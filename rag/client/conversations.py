@@ -1,12 +1,13 @@
 """The caller's conversations, kept by the server."""
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Literal
 
 from msgspec import Struct
 
 from rag.client.records import Final
-from rag.client.transport import Transport
+from rag.client.transport import Tagged, Transport, from_cursor, once
 
 Rating = Literal["up", "down"]
 Format = Literal["json", "markdown"]
@@ -57,30 +58,38 @@ class Conversations:
 
     def create(self, title: str = "") -> Conversation:
         """Begin one; without a title it is named by its first question."""
-        return self._api.send("POST", "/v1/conversations", Conversation, {"title": title})
+        return self._api.send("POST", "/v1/conversations", Conversation, {"title": title}, once())
 
     def list(self, *, cursor: str | None = None, limit: int = 50) -> ConversationPage:
         """One page of them, the one last changed first."""
-        params: dict[str, str | int] = {"limit": limit}
-        if cursor:
-            params["cursor"] = cursor
-        return self._api.get("/v1/conversations", ConversationPage, params)
+        return self._api.get("/v1/conversations", ConversationPage, from_cursor(cursor, limit))
+
+    def every(self) -> Iterator[Conversation]:
+        """All of them, a page at a time."""
+        page = self.list()
+        yield from page.conversations
+        while page.next_cursor is not None:
+            page = self.list(cursor=page.next_cursor)
+            yield from page.conversations
 
     def read(self, conversation_id: int, *, cursor: str | None = None) -> ConversationRead:
         """One with a page of its turns."""
-        params: dict[str, str | int] = {"limit": _PAGE}
-        if cursor:
-            params["cursor"] = cursor
-        return self._api.get(f"/v1/conversations/{conversation_id}", ConversationRead, params)
+        path = f"/v1/conversations/{conversation_id}"
+        return self._api.get(path, ConversationRead, from_cursor(cursor, _PAGE))
 
-    def rename(self, conversation_id: int, title: str) -> Conversation:
-        """Give it another title."""
-        body = {"title": title}
-        return self._api.send("PATCH", f"/v1/conversations/{conversation_id}", Conversation, body)
+    def read_tagged(self, conversation_id: int, known: str = "") -> Tagged[ConversationRead] | None:
+        """The same with its ETag; None where that is `known`, so that a copy is still right."""
+        path = f"/v1/conversations/{conversation_id}"
+        return self._api.tagged(path, ConversationRead, {"limit": _PAGE}, known)
 
-    def delete(self, conversation_id: int) -> None:
-        """Delete it with all that was asked and answered in it."""
-        self._api.tell("DELETE", f"/v1/conversations/{conversation_id}")
+    def rename(self, conversation_id: int, title: str, *, if_match: str = "") -> Conversation:
+        """Give it another title; with an ETag only where nothing has changed in it since."""
+        path = f"/v1/conversations/{conversation_id}"
+        return self._api.send("PATCH", path, Conversation, {"title": title}, once(if_match))
+
+    def delete(self, conversation_id: int, *, if_match: str = "") -> None:
+        """Delete it with all that was asked and answered in it; with an ETag as above."""
+        self._api.tell("DELETE", f"/v1/conversations/{conversation_id}", None, once(if_match))
 
     def export(self, conversation_id: int, format: Format = "json") -> bytes:
         """The whole of it as a file, as far as the caller may read now what it quotes."""

@@ -172,20 +172,6 @@ class Status(Struct, frozen=True):
     depth: Depth | None = None  # of a question that doesn't say
 
 
-class Collection(Struct, frozen=True):
-    """A collection that the visitor may read, or manage as well."""
-
-    name: str
-    n_documents: int
-    right: Literal["read", "manage"] = "read"
-
-
-class Collections(Struct, frozen=True):
-    """All of them."""
-
-    collections: list[Collection]
-
-
 class DocumentRef(Struct, frozen=True):
     """A document by name."""
 
@@ -194,7 +180,7 @@ class DocumentRef(Struct, frozen=True):
 
 
 class Document(Struct, frozen=True):
-    """A document that the visitor may read; a list of documents leaves `attachments` out."""
+    """A document that the caller may read; a list leaves out `attachments` and `right`."""
 
     id: int
     collection: str
@@ -208,7 +194,12 @@ class Document(Struct, frozen=True):
     warnings: tuple[str, ...]
     ingested_at: datetime
     parent_id: int | None = None  # the mail that this was attached to
+    source_uri: str = ""
+    language: str = ""  # ISO 639-1
+    size_bytes: int = 0
+    metadata: dict[str, str] = {}
     attachments: tuple[DocumentRef, ...] = ()
+    right: Literal["read", "manage"] | None = None  # what the caller may do with its collection
 
 
 class DocumentPage(Struct, frozen=True):

@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from rag.client.transport import Transport, in_words
+from rag.client.transport import Transport, from_cursor, in_words, once
 
 
 class RunCounts(Struct, frozen=True):
@@ -71,14 +71,19 @@ class Runs:
     def start(self, collection: str, *paths: str) -> Run:
         """Bring a collection level with files and folders on the server."""
         body = {"collection": collection, "paths": list(paths)}
-        return self._api.send("POST", "/v1/ingest-runs", Run, body)
+        return self._api.send("POST", "/v1/ingest-runs", Run, body, once())
 
     def list(self, *, cursor: str | None = None, limit: int = 50) -> RunPage:
         """One page of the caller's runs and those of collections that the caller manages."""
-        params: dict[str, str | int] = {"limit": limit}
-        if cursor:
-            params["cursor"] = cursor
-        return self._api.get("/v1/ingest-runs", RunPage, params)
+        return self._api.get("/v1/ingest-runs", RunPage, from_cursor(cursor, limit))
+
+    def every(self) -> Iterator[Run]:
+        """All of them, a page at a time."""
+        page = self.list()
+        yield from page.runs
+        while page.next_cursor is not None:
+            page = self.list(cursor=page.next_cursor)
+            yield from page.runs
 
     def read(self, run_id: int) -> Run:
         """How far a run is."""
@@ -95,4 +100,4 @@ class Runs:
 
     def cancel(self, run_id: int) -> Run:
         """Stop a run; what was committed stays."""
-        return self._api.send("POST", f"/v1/ingest-runs/{run_id}/cancel", Run)
+        return self._api.send("POST", f"/v1/ingest-runs/{run_id}/cancel", Run, None, once())

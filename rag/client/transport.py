@@ -6,9 +6,12 @@ of the client (`client.conversations`, …) is an object over one `Transport`.
 
 import re
 import socket
+import time
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
+from urllib.parse import quote
+from uuid import uuid4
 
 import httpx
 import msgspec
@@ -20,15 +23,32 @@ _COOKIE_VALUE = re.compile(r"[\x21\x23-\x2b\x2d-\x3a\x3c-\x5b\x5d-\x7e]+")  # RF
 _TIMEOUT = httpx.Timeout(30.0, connect=3.0)
 _STREAM_TIMEOUT = httpx.Timeout(300.0, connect=3.0)  # a model may read for minutes
 
+ATTEMPTS = 3
+MAX_WAIT_S = 10.0  # between two of them; a server that asks for more is left alone
+_BACKOFF_S = 0.2  # after a first connection that failed; then twice as long each time
+_KEY = "Idempotency-Key"
+_ASKS_TO_WAIT = {409, 429, 503}  # where it says how long; 409: the same is being done right now
+
 T = TypeVar("T")
 Params = Mapping[str, str | int | list[str]]
+Headers = Mapping[str, str]
+
+
+class Tagged(msgspec.Struct, Generic[T], frozen=True):
+    """What was read, and the ETag that names this state of it."""
+
+    value: T
+    etag: str
 
 
 class Problem(Exception):  # noqa: N818  the term of RFC 9457
     """A call that failed, in words for the person before the page.
 
-    `status` is the HTTP status, 0 where no usable response came.
+    `status` is the HTTP status, 0 where no usable response came. `retry_after_s` is how long the
+    server asks to wait, if it does.
     """
+
+    retry_after_s: float | None = None
 
     def __init__(self, title: str, detail: str = "", hint: str = "", *, status: int = 0) -> None:
         super().__init__(title)
@@ -65,9 +85,16 @@ class Line:
 
 
 class Transport:
-    """Calls to one API by one caller. Every method raises `Problem`, and nothing else."""
+    """Calls to one API by one caller. Every method raises `Problem`, and nothing else.
 
-    def __init__(self, url: str, *, key: str = "", session: str = "") -> None:
+    What can be done twice without harm (a read, a write with an Idempotency-Key) is tried up to
+    `attempts` times where the connection fails or the server asks to come back in a moment.
+    """
+
+    def __init__(
+        self, url: str, *, key: str = "", session: str = "", attempts: int = ATTEMPTS
+    ) -> None:
+        self._attempts = attempts
         self._http = httpx.Client(
             base_url=url,
             headers=_credential(key, session),
@@ -83,13 +110,38 @@ class Transport:
         """What stands at `path`, as a record."""
         return self._record(kind, "GET", path, params=params)
 
-    def send(self, method: str, path: str, kind: type[T], body: Any = None) -> T:
-        """Send `body` as JSON; returns the answer as a record."""
-        return self._record(kind, method, path, json=_plain(body))
+    def tagged(
+        self, path: str, kind: type[T], params: Params | None = None, known: str = ""
+    ) -> Tagged[T] | None:
+        """The same with its ETag; None where that is `known`, so that a copy is still right."""
+        headers = {"If-None-Match": known} if known else {}
+        response = self._response("GET", path, params=params, headers=headers)
+        if response.status_code == 304:
+            return None
+        with in_words():
+            value = msgspec.json.decode(response.content, type=kind)
+        return Tagged(value, response.headers.get("etag", ""))
 
-    def tell(self, method: str, path: str, body: Any = None) -> None:
+    def send(
+        self,
+        method: str,
+        path: str,
+        kind: type[T],
+        body: Any = None,
+        headers: Headers | None = None,
+    ) -> T:
+        """Send `body` as JSON; returns the answer as a record."""
+        return self._record(kind, method, path, json=_plain(body), headers=headers)
+
+    def tell(
+        self, method: str, path: str, body: Any = None, headers: Headers | None = None
+    ) -> None:
         """Send `body` as JSON, where the answer says no more than that it was done."""
-        self._bytes(method, path, json=_plain(body))
+        self._response(method, path, json=_plain(body), headers=headers)
+
+    def delete(self, path: str, kind: type[T], params: Params | None = None) -> T:
+        """Delete what `params` name, once; returns the answer as a record."""
+        return self._record(kind, "DELETE", path, params=params, headers=once())
 
     def upload(self, path: str, kind: type[T], content: bytes, params: Params) -> T:
         """Send a file; returns the answer as a record."""
@@ -98,7 +150,7 @@ class Transport:
 
     def download(self, path: str, params: Params | None = None) -> bytes:
         """A file."""
-        return self._bytes("GET", path, params=params)
+        return self._response("GET", path, params=params).content
 
     def stream(
         self, method: str, path: str, body: Any = None, line: Line | None = None
@@ -117,16 +169,43 @@ class Transport:
                 yield name, data
 
     def _record(self, kind: type[T], method: str, path: str, **sent: Any) -> T:
-        content = self._bytes(method, path, **sent)
+        content = self._response(method, path, **sent).content
         with in_words():
             return msgspec.json.decode(content, type=kind)
 
-    def _bytes(self, method: str, path: str, **sent: Any) -> bytes:
+    def _response(self, method: str, path: str, **sent: Any) -> httpx.Response:
+        """What is answered, also that a copy is still right; tried again where that is harmless."""
+        harmless = method == "GET" or _KEY in (sent.get("headers") or {})
         with in_words():
-            response = self._http.request(method, path, **sent)
-            if not response.is_success:
-                raise _problem(response.status_code, response.content)
-            return response.content
+            for number in range(1, self._attempts if harmless else 1):
+                try:
+                    response = self._http.request(method, path, **sent)
+                except (httpx.NetworkError, httpx.RemoteProtocolError):
+                    time.sleep(_BACKOFF_S * 2 ** (number - 1))
+                    continue
+                wait_s = _asked_to_wait_s(response)
+                if wait_s is None or wait_s > MAX_WAIT_S:
+                    return _checked(response)
+                time.sleep(wait_s)
+            return _checked(self._http.request(method, path, **sent))
+
+
+def once(if_match: str = "") -> dict[str, str]:
+    """The headers of a write that is done once however often it is sent.
+
+    With `if_match`, an ETag, it is done only where nothing has changed since that was read.
+    """
+    return {_KEY: str(uuid4())} | ({"If-Match": if_match} if if_match else {})
+
+
+def from_cursor(cursor: str | None, limit: int) -> dict[str, str | int]:
+    """The parameters of one page of a list."""
+    return {"limit": limit} | ({"cursor": cursor} if cursor else {})
+
+
+def segment(name: str) -> str:
+    """A name as one part of a path, also where it is `..` or has a slash in it."""
+    return quote(name, safe="").replace(".", "%2E")
 
 
 @contextmanager
@@ -181,6 +260,21 @@ def _events(lines: Iterator[str]) -> Iterator[tuple[str, str]]:
         elif not line and data:
             yield name, data
             name, data = "", ""
+
+
+def _asked_to_wait_s(response: httpx.Response) -> float | None:
+    """How long the server asks to wait before the same request is sent again."""
+    said = response.headers.get("retry-after", "")
+    return float(said) if response.status_code in _ASKS_TO_WAIT and said.isdecimal() else None
+
+
+def _checked(response: httpx.Response) -> httpx.Response:
+    """The response, if it has what was asked for, or says that a copy of it is still right."""
+    if response.is_success or response.status_code == 304:
+        return response
+    problem = _problem(response.status_code, response.content)
+    problem.retry_after_s = _asked_to_wait_s(response)
+    raise problem
 
 
 def _problem(status: int, body: bytes) -> Problem:

@@ -34,4 +34,4 @@ class Uploads:
 
     def delete(self, document_id: int) -> Deleted:
         """Remove a document and what came with it."""
-        return self._api.send("DELETE", f"/v1/documents/{document_id}", Deleted)
+        return self._api.delete(f"/v1/documents/{document_id}", Deleted)

@@ -8,6 +8,7 @@ import pytest
 from canned_api import Canned, canned_api
 
 from rag.client import Client, Problem
+from rag.client.documents import Filter
 from rag.client.records import Asked, Final, Searched, Sentence
 
 JSON = "application/json"
@@ -132,13 +133,13 @@ def test_failure_without_a_problem_body_names_its_status(api: Canned, client: Cl
 def test_documents_are_asked_for_by_title_and_cursor(api: Canned, client: Client) -> None:
     page: dict[str, object] = {"documents": [], "next_cursor": None, "total": 3}
     api.routes["GET /v1/documents"] = (200, JSON, json.dumps(page).encode())
-    assert client.documents("a&b", cursor="7", limit=5).total == 3
-    assert api.seen[0][0] == "GET /v1/documents?limit=5&title=a%26b&cursor=7"
+    assert client.documents.list(Filter("a&b"), cursor="7", limit=5).total == 3
+    assert api.seen[0][0] == "GET /v1/documents?limit=5&cursor=7&title=a%26b"
 
 
 def test_page_image_is_asked_for_with_its_highlight(api: Canned, client: Client) -> None:
     api.routes["GET /v1/documents/7/pages/2.png"] = (200, "image/png", b"png")
-    assert client.page_image(7, 2, (10, 20), 900) == b"png"
-    assert client.page_image(7, 2, None, 900) == b"png"
+    assert client.documents.page_image(7, 2, (10, 20), 900) == b"png"
+    assert client.documents.page_image(7, 2, None, 900) == b"png"
     asked = [request.split("?")[1] for request, _, _ in api.seen]
     assert asked == ["width=900&start=10&end=20", "width=900"]
