@@ -9,7 +9,7 @@
             ...
 
 It knows HTTP and nothing of the server's code, and is what the web page itself uses. Each subject
-of the API (`citadel.documents`, `citadel.people`, …) has a module beside this one, with its records.
+of the API (`citadel.documents`, `citadel.people`, …) has a module beside this one, with records.
 """
 
 from rag.client.client import Client
