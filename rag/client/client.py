@@ -13,6 +13,7 @@ import msgspec
 
 from rag.client.access import Access
 from rag.client.account import Account
+from rag.client.audit import Audit
 from rag.client.collections import Collections
 from rag.client.conversations import Conversations
 from rag.client.documents import Documents
@@ -59,6 +60,7 @@ class Client:
         self._api = api = Transport(url, key=key, session=session, attempts=attempts)
         self.access = Access(api)
         self.account = Account(api)
+        self.audit = Audit(api)
         self.collections = Collections(api)
         self.conversations = Conversations(api)
         self.documents = Documents(api)

@@ -22,6 +22,7 @@ from canned_api import Answer, Canned, canned_api
 
 from rag.api import examples
 from rag.client import Asked, Client
+from rag.client.audit import Sought
 from rag.client.documents import Filter
 from rag.client.transport import Tagged
 
@@ -113,6 +114,8 @@ CALLS = {
     "people.remove_group": Call("remove_group", ("hr",)),
     "people.join": Call("join_group", ("hr", "ann")),
     "people.leave": Call("leave_group", ("hr", "ann")),
+    "audit.list": Call("list_audit", (Sought("opened", "ann", WHEN),), {"cursor": "7", "limit": 5}),
+    "audit.every": Call("list_audit"),
     "settings.list": Call("list_settings"),
     "health.alive": Call("is_alive"),
     "health.ready": Call("is_ready"),

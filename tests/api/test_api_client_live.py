@@ -5,6 +5,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import api_samples
@@ -13,9 +14,11 @@ from api_house import House, open_house
 from api_live import TOKEN
 
 from rag.client import Client, Problem
+from rag.client.audit import Sought
 from rag.client.documents import Filter
 
 README = Path(__file__).parents[2] / "README.md"
+STARTED = datetime.now(UTC) - timedelta(hours=1)
 BUSY = (b"HTTP/1.1 503 Busy\r\nRetry-After: 0\r\nContent-Length: 0\r\n\r\n", "")
 DONE = (b"HTTP/1.1 201 Made\r\nContent-Length: 16\r\n\r\n", '{"name": "team"}')
 CUT = (b"", "")  # the connection ends without an answer
@@ -102,6 +105,14 @@ def test_settings_and_health_are_seen(operator: Client) -> None:
     assert operator.health.ready().answers == "quotes"
 
 
+def test_what_was_done_is_on_record_for_who_audits(operator: Client) -> None:
+    operator.people.add_user("noa")
+    records = list(operator.audit.every(Sought(since=STARTED)))
+    assert "noa" in {name.removeprefix("user:") for r in records for name in r.principals.values()}
+    assert [record.seq for record in records] == sorted({record.seq for record in records})
+    operator.people.remove_user("noa")
+
+
 def test_a_conversation_is_renamed_only_as_it_was_read(operator: Client) -> None:
     made = operator.conversations.create("Leave")
     read = operator.conversations.read_tagged(made.id)
@@ -186,7 +197,10 @@ def scripted(*answers: tuple[bytes, str]) -> Iterator[tuple[str, list[str]]]:
 
     def serve() -> None:
         for head, body in answers:
-            connection, _ = listening.accept()
+            try:
+                connection, _ = listening.accept()
+            except OSError:
+                return  # nobody came any more
             with connection:
                 request = b""
                 while b"\r\n\r\n" not in request:
@@ -198,3 +212,5 @@ def scripted(*answers: tuple[bytes, str]) -> Iterator[tuple[str, list[str]]]:
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         yield f"http://127.0.0.1:{listening.getsockname()[1]}", seen
+        listening.shutdown(socket.SHUT_RDWR)  # which wakes who waits for the next one
+        thread.join()
