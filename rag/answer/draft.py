@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from threading import Lock
 from typing import Literal
 
 from rag.answer.engine import Usage
@@ -14,7 +15,11 @@ Place = tuple[int, int, int]  # document, first and last character
 
 @dataclass(slots=True)
 class Draft:
-    """What a reader has been shown so far. One place in a document keeps one number."""
+    """What a reader has been shown so far. One place in a document keeps one number.
+
+    Sentences are added by a thread, which can't be stopped when the guard's verdict comes: what it
+    adds after a block is not kept.
+    """
 
     text: str = ""
     sentences: list[Sentence] = field(default_factory=list)
@@ -28,6 +33,7 @@ class Draft:
     usage: Usage | None = None  # of the engine, all its requests together
     timings_ms: dict[str, float] = field(default_factory=dict)  # of its stages
     _numbers: dict[Place, int] = field(default_factory=dict)
+    _lock: Lock = field(default_factory=Lock)
 
     def add(
         self,
@@ -39,16 +45,23 @@ class Draft:
         reason: str = "",
     ) -> Sentence:
         """Append a sentence after `glue`; it is supported where there is no `reason` against it."""
+        with self._lock:
+            sentence = self._next(text, citations, glue, kind, reason)
+            if self.withheld is None:
+                self.text += sentence.glue + text
+                self.sentences.append(sentence)
+            return sentence
+
+    def _next(
+        self, text: str, citations: Sequence[Citation], glue: str, kind: Kind, reason: str
+    ) -> Sentence:
         glue = glue if self.text else ""
         start = len(self.text) + len(glue)
         end = start + len(text)
         placed = tuple(
             replace(c, id=self._number(c), answer_start=start, answer_end=end) for c in citations
         )
-        sentence = Sentence(text, start, end, placed, not reason, reason, glue, kind)
-        self.text += glue + text
-        self.sentences.append(sentence)
-        return sentence
+        return Sentence(text, start, end, placed, not reason, reason, glue, kind)
 
     def used(self, usage: Usage | None) -> None:
         """Add what a request has cost the engine."""
@@ -65,13 +78,17 @@ class Draft:
         if verdict.action == "warn":
             return self._warn(verdict)
         if verdict.action == "block":
-            self.withheld = "blocked" if verdict.label == "unsafe" else "no_verdict"
-            self.categories = verdict.categories
-            self.taken_back = self.text
-            self.text, self.n_dropped, self.n_unknown_keys = "", 0, 0
-            self.sentences.clear()
-            self.notices.clear()
+            with self._lock:
+                self._take_back(verdict)
         return None
+
+    def _take_back(self, verdict: Verdict) -> None:
+        self.withheld = "blocked" if verdict.label == "unsafe" else "no_verdict"
+        self.categories = verdict.categories
+        self.taken_back = self.text
+        self.text, self.n_dropped, self.n_unknown_keys = "", 0, 0
+        self.sentences.clear()
+        self.notices.clear()
 
     def _warn(self, verdict: Verdict) -> Notice | None:
         about = ", ".join(CATEGORIES[category] for category in verdict.categories)
@@ -91,6 +108,8 @@ class Draft:
     @property
     def support(self) -> Support:
         """How many sentences are borne out, those that were dropped included."""
+        if self.withheld is not None:
+            return Support(0, 0)
         said = [sentence for sentence in self.sentences if sentence.kind != "lead"]
         n_supported = sum(sentence.supported for sentence in said)
         n_written = len(said) + self.n_dropped
