@@ -1,13 +1,14 @@
 """Entry point of the page, run by `streamlit run`; settings of Streamlit lie in `.streamlit`.
 
-`CITADEL_API_URL` names the API. The page holds no token: it acts with the visitor's session.
+`CITADEL_API_URL` names the API as the page calls it, `CITADEL_PUBLIC_URL` as browsers do where that
+is another address. The page holds no token: it acts with the visitor's session.
 """
 
 from pathlib import Path
 
 import streamlit as st
 
-from ui import asking, documents, render, session
+from ui import asking, documents, door, render, sidebar
 
 _HERE = Path(__file__).parent
 
@@ -22,9 +23,13 @@ def main() -> None:
     view = st.navigation([ask, listed], position="hidden")
     bar = st.container(key="top", horizontal=True, vertical_alignment="center")
     bar.html(render.brand(mark), width="content")
-    session.admitted()
+    visit = door.admitted()
     bar.page_link(ask, label="Ask")
     bar.page_link(listed, label="Documents")
+    wants_ask, visit.wants_ask = visit.wants_ask, False
+    if wants_ask and view is not ask:
+        st.switch_page(ask)
+    sidebar.draw(visit)
     view.run()
 
 

@@ -7,9 +7,10 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from rag.client import Problem
-from rag.client.records import Citation, Depth, Final, Notice, Searched, Sentence, Step
-from ui import render, session, viewer, written
-from ui.session import Turn, Visit
+from rag.client.records import Citation, Depth, Final, Searched, Sentence
+from ui import door, notes, rating, render, session, viewer, written
+from ui.session import Visit
+from ui.turn import Turn
 
 _QUESTION = "question"
 _MAX_QUESTION = 1_000
@@ -26,6 +27,9 @@ def page() -> None:
     visit = session.current()
     main, side = viewer.beside()
     with main:
+        if not _opened(visit):
+            return
+        door.keep_address(visit)
         welcome = st.empty()  # always there, so that the form keeps its place and its draft
         if visit.turn is None:
             welcome.html(_welcome(visit))
@@ -37,6 +41,20 @@ def page() -> None:
             _turn(visit, visit.turn)
         _earlier(visit)
     viewer.fill(side, visit)
+
+
+def _opened(visit: Visit) -> bool:
+    """Open the conversation that is wanted; False where that has to wait."""
+    try:
+        visit.open_wanted()
+    except Problem as problem:
+        if problem.passing:
+            door.retry_when_back(visit, problem, lambda: None)
+        else:
+            visit.wanted = None
+            st.html(render.problem(problem))
+        return False
+    return True
 
 
 def _form() -> None:
@@ -81,8 +99,9 @@ def _choices(visit: Visit) -> None:
                 options.rewrite,
                 help="Searches for what a follow-up means, by the conversation so far.",
             )
-        if visit.talk:
-            st.button("New conversation", type="tertiary", on_click=visit.begin_conversation)
+        if visit.talk.turns:  # on a phone the one at the side is out of sight
+            with st.container(key="anew"):
+                st.button("New conversation", type="tertiary", on_click=visit.begin_conversation)
     if visit.status.guard == "unguarded":
         st.html(render.unguarded())
 
@@ -99,6 +118,10 @@ def _submit() -> None:
 
 
 def _welcome(visit: Visit) -> str:
+    if visit.lost:
+        return notes.lost()
+    if visit.talk.id is not None:
+        return notes.nothing_kept()
     return render.nothing_ingested() if visit.n_documents == 0 else render.welcome()
 
 
@@ -135,8 +158,12 @@ def _turn(visit: Visit, turn: Turn) -> None:
             st.html(render.withheld(turn.final))
         elif turn.final is not None and turn.final.status == "no_evidence":
             _not_found(visit, turn, turn.final)
-        elif turn.final is not None:
+        elif turn.final is not None and turn.sentences:
             _sources(visit, turn, turn.final)
+        if turn.id is not None:
+            rating.draw(turn)
+        elif turn.final is not None:
+            st.html(notes.not_kept())
         progress.empty()
 
 
@@ -145,30 +172,18 @@ def _arriving(
 ) -> Generator[Sentence, None, None]:
     """The sentences as they come, kept in the turn. After a run cut short the next goes on."""
     try:
-        with closing(turn.follow(visit.client)) as events:
+        with closing(visit.follow(turn)) as events:
             for event in events:
+                if event is not None:
+                    turn.take(event)
                 if isinstance(event, Sentence):
-                    turn.sentences.append(event)
                     yield event
                     continue
-                if event is not None:
-                    _keep(turn, event)
                 if isinstance(event, Searched) and visit.engine:
                     doing.html(render.writing(), width="content")
                 _tell(about, visit, turn)  # at a beat too: a run can be ended only while it draws
     except Problem as problem:
         turn.problem = problem
-
-
-def _keep(turn: Turn, event: Step | Notice | Searched | Final) -> None:
-    if isinstance(event, Step):
-        turn.steps.append(event)
-    elif isinstance(event, Notice):
-        turn.notices.append(event)
-    elif isinstance(event, Searched):
-        turn.searched = event
-    else:
-        turn.final = event
 
 
 def _tell(place: DeltaGenerator, visit: Visit, turn: Turn) -> None:
@@ -179,6 +194,8 @@ def _tell(place: DeltaGenerator, visit: Visit, turn: Turn) -> None:
         # Where the server has no guard, a line above every answer says so.
         news = [notice for notice in turn.notices if notice.kind != visit.status.guard]
         told += "".join(render.aside(notice.text) for notice in news)
+    if turn.missing:
+        told += render.aside(turn.missing)
     if told:  # Streamlit takes no empty text
         place.html(told)
     else:
@@ -319,18 +336,18 @@ def _not_found(visit: Visit, turn: Turn, final: Final) -> None:
 
 def _problem(visit: Visit, turn: Turn, problem: Problem) -> None:
     if problem.passing:
-        session.retry_when_back(visit, problem, turn.begin_again)
+        door.retry_when_back(visit, problem, turn.begin_again)
         return
     st.html(render.problem(problem))
     st.button("Ask again", key=f"again-{turn.number}", on_click=turn.begin_again)
 
 
 def _earlier(visit: Visit) -> None:
-    others = [turn for turn in reversed(visit.turns) if turn is not visit.turn]
+    others = [turn for turn in reversed(visit.talk.turns) if turn is not visit.turn]
     if not others:
         return
     with st.container(key="earlier", gap=None):
-        st.html('<h3 class="section">Asked earlier</h3>')
+        st.html('<h3 class="section">Also in this conversation</h3>')
         for turn in others:
             st.button(
                 render.label(turn.question),

@@ -43,7 +43,7 @@ def label(text: str) -> str:
     return _PUNCTUATION.sub(r"\\\1", " ".join(text.split()))
 
 
-def _said(text: str) -> str:
+def said(text: str) -> str:
     """A message of the API as a sentence, with the commands that it puts between backticks."""
     return _COMMAND.sub(r"<code>\1</code>", escape(text[:1].upper() + text[1:]))
 
@@ -231,7 +231,7 @@ def withheld(final: Final) -> str:
 
 def aside(text: str) -> str:
     """A notice beside an answer."""
-    return f'<p class="warning" role="status">{_said(text)}</p>'
+    return f'<p class="warning" role="status">{said(text)}</p>'
 
 
 def footnote(n_sentences: int, searched: Searched, total_ms: float | None) -> str:
@@ -242,8 +242,8 @@ def footnote(n_sentences: int, searched: Searched, total_ms: float | None) -> st
 
 def problem(failure: Problem) -> str:
     """A failure in words: what, why, and what to do."""
-    lines = "".join(f"<p>{_said(text)}</p>" for text in (failure.detail, failure.hint) if text)
-    return f'<div class="card problem" role="alert"><h3>{_said(failure.title)}</h3>{lines}</div>'
+    lines = "".join(f"<p>{said(text)}</p>" for text in (failure.detail, failure.hint) if text)
+    return f'<div class="card problem" role="alert"><h3>{said(failure.title)}</h3>{lines}</div>'
 
 
 def waiting(failure: Problem) -> str:
@@ -294,7 +294,7 @@ def document_line(document: Document) -> str:
     state = badge("Ready", "good")
     if document.warnings:
         state = badge("Ready, with warnings", "warn")
-    warnings = "".join(f'<p class="warning">{_said(text)}</p>' for text in document.warnings)
+    warnings = "".join(f'<p class="warning">{said(text)}</p>' for text in document.warnings)
     return f'<div class="facts">{state}<span>{" · ".join(facts)}</span></div>{warnings}'
 
 
@@ -312,11 +312,11 @@ def badge(text: str, kind: str) -> str:
 def failure_card(failure: Failure) -> str:
     """A file that was not ingested: which, why, what to do."""
     folder = str(PurePath(failure.path).parent)
-    hint = f'<p class="todo">{_said(failure.hint)}</p>' if failure.hint else ""
+    hint = f'<p class="todo">{said(failure.hint)}</p>' if failure.hint else ""
     return (
         f'<div class="failure"><div class="failure-head">{badge("Not ingested", "bad")}'
         f"<strong>{escape(file_name(failure.path))}</strong></div>"
-        f'<p class="reason">{_said(failure.error)}</p>{hint}'
+        f'<p class="reason">{said(failure.error)}</p>{hint}'
         f'<p class="file">{escape(folder)}</p></div>'
     )
 

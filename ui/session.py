@@ -1,115 +1,25 @@
-"""What the page remembers of one visit, and how a visit begins.
+"""What the page remembers of one visit.
 
-A visit lives in Streamlit's session state: it ends with the browser tab and nothing of it is
-written anywhere.
+A visit lives in Streamlit's session state: it ends with the browser tab. Conversations are kept by
+the API, which says each time that one is opened what of it may be read now.
 """
 
-import os
-from collections.abc import Callable, Generator
-from dataclasses import dataclass, field
+from collections.abc import Generator
+from dataclasses import dataclass, field, replace
 
 import streamlit as st
+from msgspec import structs
 
-from rag.client import SESSION_COOKIE, Client, Problem
-from rag.client.records import (
-    Asked,
-    Citation,
-    Depth,
-    Event,
-    Exchange,
-    Final,
-    Hit,
-    Notice,
-    Searched,
-    Sentence,
-    Status,
-    Step,
-)
-from ui import render
-from ui.receiving import Receiving
+from rag.client import Client, Problem
+from rag.client.account import Me
+from rag.client.conversations import KeptTurn
+from rag.client.records import Asked, Citation, Depth, DocumentRef, Event, Hit, Status
+from rag.client.runs import Run
+from ui.kept import turn_of
+from ui.turn import Turn
 
-_KEY = "visit"
-_RETRY_S = 2.0
-_HISTORY_TURNS = 10
-_HISTORY_CHARS = 4_000  # of one answer
-
-
-@dataclass
-class Turn:
-    """A question and as much of its answer as has arrived."""
-
-    number: int
-    conversation: int
-    asked: Asked
-    steps: list[Step] = field(default_factory=list)
-    searched: Searched | None = None
-    notices: list[Notice] = field(default_factory=list)
-    sentences: list[Sentence] = field(default_factory=list)
-    final: Final | None = None
-    problem: Problem | None = None
-    receiving: Receiving | None = None
-    stopped: bool = False
-
-    @property
-    def question(self) -> str:
-        """What was asked."""
-        return self.asked.question
-
-    @property
-    def rewritten(self) -> str:
-        """What was searched instead of the question, empty where that was searched."""
-        plain = " ".join(self.question.split())
-        query = self.searched.query if self.searched else plain
-        return "" if query == plain else query
-
-    @property
-    def settled(self) -> bool:
-        """Whether nothing more is to come."""
-        return self.final is not None or self.problem is not None or self.stopped
-
-    @property
-    def withheld(self) -> bool:
-        """Whether the guard let nothing of the answer pass in the end."""
-        return self.final is not None and self.final.status in ("blocked", "no_verdict")
-
-    def twins(self) -> set[int]:
-        """Documents cited under a title that another cited document has too, such as versions."""
-        titles: dict[str, set[int]] = {}
-        for citation in (c for sentence in self.sentences for c in sentence.citations):
-            titles.setdefault(citation.title, set()).add(citation.document_id)
-        return {id for ids in titles.values() if len(ids) > 1 for id in ids}
-
-    def follow(self, client: Client) -> Generator[Event | None, None, None]:
-        """The answer from its first event on, asked for if it was not; None while none comes.
-
-        Raises:
-            Problem: there is no answer, or not a whole one.
-        """
-        self._forget()
-        if self.receiving is None or self.receiving.given_up:
-            self.receiving = Receiving(client, self.asked)
-        return self.receiving.follow()
-
-    def stop(self) -> None:
-        """Keep what has arrived and have no more written."""
-        self.leave()
-        self.stopped = not self.settled
-
-    def leave(self) -> None:
-        """Wait for the rest of the answer no more."""
-        if self.receiving is not None:
-            self.receiving.stop()
-
-    def begin_again(self) -> None:
-        """Forget what has arrived; the view then asks anew."""
-        self.leave()
-        self.receiving, self.stopped = None, False
-        self._forget()
-
-    def _forget(self) -> None:
-        self.searched, self.final, self.problem = None, None, None
-        for arrived in (self.steps, self.notices, self.sentences):
-            arrived.clear()
+KEY = "visit"
+_TITLE_CHARS = 80
 
 
 @dataclass
@@ -137,54 +47,167 @@ class Options:
 
 
 @dataclass
+class Upload:
+    """A file that was sent: the run that reads it, what it is already, or why it was not taken."""
+
+    name: str
+    run: Run | None = None
+    document: DocumentRef | None = None
+    problem: Problem | None = None
+
+    @property
+    def coming(self) -> bool:
+        """Whether it is still to be read."""
+        return self.run is not None and not self.run.ended and self.problem is None
+
+    @property
+    def document_id(self) -> int | None:
+        """What it has become, or was already."""
+        if self.document is not None:
+            return self.document.id
+        return None if self.run is None else self.run.document_id
+
+
+@dataclass
+class Talk:
+    """A conversation. It has no number before its first question, nor where none could be had."""
+
+    id: int | None = None
+    turns: list[Turn] = field(default_factory=list)
+
+    @property
+    def unkept(self) -> list[Turn]:
+        """What was stopped or has failed, which the API does not keep."""
+        return [turn for turn in self.turns if turn.id is None]
+
+
+@dataclass
 class Visit:
     """One visitor in one browser tab."""
 
     cookie: str
     client: Client
-    turns: list[Turn] = field(default_factory=list)
+    me: Me = field(default_factory=lambda: Me(""))
+    talk: Talk = field(default_factory=Talk)
     turn: Turn | None = None  # the one that is shown
-    conversation: int = 1  # that the next question belongs to
+    wanted: tuple[int, int | None] | None = None  # conversation and turn to be opened
+    wants_ask: bool = False  # the view "Ask", from whichever it is at
+    lost: bool = False  # whether the conversation that was wanted is not there
     options: Options = field(default_factory=Options)
     status: Status = field(default_factory=Status)  # of the server
     spot: Spot | None = None
     n_documents: int | None = None  # that this visitor may read; None before the first answer
     listed: int = 50  # rows of the list of documents
+    n_talks: int = 20  # rows of the list of conversations
+    uploads: list[Upload] = field(default_factory=list)  # of this visit, newest first
+    told: str = ""  # what is to be known of what was just done
+    _left: dict[int, Talk] = field(default_factory=dict)
 
     @property
     def engine(self) -> bool:
         """Whether a model writes the answers."""
         return self.status.answers == "engine"
 
-    @property
-    def talk(self) -> list[Turn]:
-        """The turns of the present conversation."""
-        return [turn for turn in self.turns if turn.conversation == self.conversation]
-
     def ask(self, question: str) -> None:
         """Begin a turn of the conversation; the view gets its answer."""
-        for turn in self.turns:
+        for turn in self.talk.turns:
             turn.leave()
         asked = Asked(
             question,
             depth=self.options.depth if self.engine else None,
-            history=_history(self.talk),
+            conversation_id=self.talk.id,
             rewrite=self.options.rewrite,
             research=self.options.research and self.engine,
         )
-        self.turn = Turn(len(self.turns) + 1, self.conversation, asked)
-        self.turns.append(self.turn)
-        self.spot = None
+        self.turn = Turn(len(self.talk.turns) + 1, asked)
+        self.talk.turns.append(self.turn)
+        self.spot, self.lost = None, False
+
+    def begin_talk(self) -> None:
+        """Have the API keep the conversation from its first question on, which names it.
+
+        Raises:
+            Problem: the API does not.
+        """
+        if self.turn is None or self.turn.settled or self.turn.asked.conversation_id is not None:
+            return
+        if self.talk.id is None:
+            line = " ".join(self.turn.question.split())
+            title = line if len(line) <= _TITLE_CHARS else line[: _TITLE_CHARS - 1].rstrip() + "…"
+            self.talk.id = self.client.conversations.create(title).id
+        self.turn.asked = structs.replace(self.turn.asked, conversation_id=self.talk.id)
+
+    def follow(self, turn: Turn) -> Generator[Event | None, None, None]:
+        """The answer from its first event on; None while none comes.
+
+        Raises:
+            Problem: there is no answer, or not a whole one.
+        """
+        self.begin_talk()
+        return turn.follow(self.client)
 
     def begin_conversation(self) -> None:
         """The next question is understood without those before."""
-        self.conversation = max((turn.conversation for turn in self.turns), default=0) + 1
-        self.turn, self.spot = None, None
+        self._leave()
+        self.talk, self.turn, self.spot = Talk(), None, None
+        self.wanted, self.wants_ask, self.lost = None, True, False
+
+    def want(self, conversation_id: int, turn_id: int | None = None) -> None:
+        """Have the view open a conversation, at its last turn or at this one."""
+        self.wanted, self.wants_ask, self.lost = (conversation_id, turn_id), True, False
+
+    def open_wanted(self) -> None:
+        """Open what is wanted, as it may be read now. One that is not there, or not the visitor's,
+        begins a new conversation.
+
+        Raises:
+            Problem: the API does not answer.
+        """
+        if self.wanted is None:
+            return
+        (conversation_id, turn_id), found = self.wanted, None
+        try:
+            found = self._read(conversation_id)
+        except Problem as problem:
+            if problem.status not in (404, 422):
+                raise
+        if found is None:
+            self.begin_conversation()
+            self.lost = True
+            return
+        self._leave()
+        turns = [turn_of(kept, number) for number, kept in enumerate(found, 1)]
+        self.talk = Talk(conversation_id, turns)
+        for turn in self._left.get(conversation_id, Talk()).unkept:
+            self.talk.turns.append(replace(turn, number=len(self.talk.turns) + 1))
+        meant = [turn for turn in turns if turn.id == turn_id] or self.talk.turns
+        self.turn, self.spot, self.wanted = meant[-1] if meant else None, None, None
 
     def show(self, turn: Turn) -> None:
-        """Go back to an earlier turn, and to its conversation."""
-        self.turn, self.spot = turn, None
-        self.conversation = turn.conversation
+        """Go back to an earlier turn, which is read anew where it is kept."""
+        if turn.id is not None and self.talk.id is not None:
+            self.want(self.talk.id, turn.id)
+        else:
+            self.turn, self.spot = turn, None
+
+    def _read(self, conversation_id: int) -> list[KeptTurn] | None:
+        """All turns of a conversation of the visitor's."""
+        turns: list[KeptTurn] = []
+        cursor = None
+        while True:
+            page = self.client.conversations.read(conversation_id, cursor=cursor)
+            turns += page.turns
+            cursor = page.next_cursor
+            if cursor is None or not page.yours:
+                return turns if page.yours else None
+
+    def _leave(self) -> None:
+        """Stop what is being written, and remember what the API does not keep."""
+        for turn in self.talk.turns:
+            if not turn.settled:
+                turn.stop()
+        if self.talk.id is not None:
+            self._left[self.talk.id] = self.talk
 
     def open_citation(self, citation: Citation) -> None:
         """Show the passage that a citation rests on."""
@@ -213,91 +236,7 @@ class Visit:
         self.spot = None
 
 
-def _history(turns: list[Turn]) -> tuple[Exchange, ...]:
-    """What the API is told of the conversation: what was answered, and how."""
-    told = [
-        Exchange(turn.question, turn.final.answer[:_HISTORY_CHARS])
-        for turn in turns
-        if turn.final is not None and turn.final.status == "answered"
-    ]
-    return tuple(told[-_HISTORY_TURNS:])
-
-
-def admitted() -> Visit:
-    """The visit of whoever is there. Where nobody may come in, says why and ends the run."""
-    cookie = st.context.cookies.get(SESSION_COOKIE, "")
-    visit: Visit | None = st.session_state.get(_KEY)
-    if visit is None or visit.cookie != cookie:
-        visit = _arrive(cookie)
-    _settle(visit)
-    return visit
-
-
 def current() -> Visit:
-    """The visit that `admitted` has let in, for views and fragments."""
-    visit: Visit = st.session_state[_KEY]
+    """The visit of whoever was let in, for views and fragments."""
+    visit: Visit = st.session_state[KEY]
     return visit
-
-
-def _arrive(cookie: str) -> Visit:
-    st.session_state.pop(_KEY, None)  # nothing of a former visitor is left to this one
-    try:
-        # The page shows by itself that the API is silent or busy, and asks again.
-        client = Client(os.environ["CITADEL_API_URL"], session=cookie, attempts=1)
-        visit = Visit(cookie, client)
-    except Problem:
-        _turn_away()
-    st.session_state[_KEY] = visit
-    return visit
-
-
-def _settle(visit: Visit) -> None:
-    """Ask the API whether the visitor may come in. Once in, a silent API is the views' to show."""
-    try:
-        visit.n_documents = visit.client.documents.list(limit=1).total
-        visit.status = visit.client.status()
-    except Problem as problem:
-        if problem.status in (401, 403):
-            st.session_state.pop(_KEY, None)
-            _turn_away()
-        if visit.n_documents is None:
-            _wait_in_front(visit, problem)
-
-
-def _turn_away() -> None:
-    with st.container(key="gate"):
-        st.html(
-            render.notice(
-                "Please sign in",
-                "Open the address that <code>citadel serve</code> printed when it started; it "
-                "lets this browser in.",
-                "If you did not start Citadel yourself, ask your administrator for the address.",
-            )
-        )
-    st.stop()
-
-
-def _wait_in_front(visit: Visit, problem: Problem) -> None:
-    with st.container(key="gate"):
-        if problem.passing:
-            retry_when_back(visit, problem, lambda: None)
-        else:
-            st.html(render.problem(problem))
-    st.stop()
-
-
-def retry_when_back(visit: Visit, problem: Problem, resume: Callable[[], None]) -> None:
-    """Show the problem, and look every two seconds whether it is over; then `resume` and rerun."""
-
-    @st.fragment(run_every=_RETRY_S)
-    def wait(shown: Problem) -> None:
-        try:
-            visit.client.documents.list(limit=1)
-        except Problem as found:
-            if found.passing:
-                st.html(render.waiting(shown if found.status == shown.status else found))
-                return
-        resume()
-        st.rerun()
-
-    wait(problem)

@@ -57,7 +57,7 @@ def serve(settings: Settings, *, with_page: bool = True) -> int:
             company=Company.of(settings),
         )
         api = base_url(settings.host, port)
-        environment = {"CITADEL_API_URL": api}
+        environment = {"CITADEL_API_URL": api, "CITADEL_PUBLIC_URL": settings.public_url or ""}
         page = Page(settings.host, ui_port, environment, _say) if with_page else None
         server = Server(server_config(app), app.state.backing, api_socket)
         urls = Urls(f"{settings.public_url or api}/login?token=", api, opening)

@@ -1,22 +1,59 @@
-"""What a visit sends along with a question: the conversation so far, and what was chosen."""
+"""What a visit sends along with a question, and how conversations are begun, opened and left."""
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
-from canned_api import Canned, canned_api
+from canned_api import Answer, Canned, canned_api
 
 from rag.client import Client, Problem
 from rag.client.records import Asked, Final, Notice, Searched, Status, Step
-from ui.session import Turn, Visit
+from ui.door import sign_in_url
+from ui.session import Visit
+from ui.turn import Turn
 
 SSE = "text/event-stream"
 FINAL = {"status": "answered", "searched": {"query": "q", "n_documents": 1}, "answer": "Yes."}
+TALK = {
+    "id": 12,
+    "title": "Who signs?",
+    "created_at": "2026-03-02T09:14:31Z",
+    "updated_at": "2026-03-02T09:14:31Z",
+    "n_turns": 2,
+}
+
+
+def kept(number: int, question: str, reason: str = "") -> dict[str, Any]:
+    answer = {
+        "status": "answered",
+        "searched": {"query": question, "collections": []},
+        "answer": "" if reason else "Yes.",
+        "support": None,
+    }
+    return {
+        "id": number,
+        "request_id": f"request-{number}",
+        "question": question,
+        "answer": answer,
+        "reason": reason,
+        "rating": "up",
+    }
+
+
+def read(*turns: dict[str, Any], yours: bool = True, cursor: str | None = None) -> Answer:
+    body = TALK | {"yours": yours, "turns": turns, "next_cursor": cursor}
+    return 200, "application/json", json.dumps(body).encode()
 
 
 @pytest.fixture
 def api() -> Iterator[Canned]:
     with canned_api({}) as canned:
+        canned.routes["POST /v1/conversations"] = (
+            201,
+            "application/json",
+            json.dumps(TALK).encode(),
+        )
         yield canned
 
 
@@ -25,10 +62,13 @@ def visit(api: Canned) -> Visit:
     return Visit("secret", Client(api.url, session="secret"))
 
 
-def answered(visit: Visit, question: str, answer: str = "Yes.", status: str = "answered") -> Turn:
+def asked(visit: Visit, question: str, turn_id: int | None = None) -> Turn:
+    """A question that was answered, and kept where it has a number."""
     visit.ask(question)
+    visit.begin_talk()
     assert visit.turn is not None
-    visit.turn.final = Final(status, Searched(question, 1), answer=answer)
+    final = Final("answered", Searched(question, 1), "Yes.", turn_id=turn_id, request_id="r")
+    visit.turn.take(final)
     return visit.turn
 
 
@@ -37,42 +77,100 @@ def sent(visit: Visit) -> Asked:
     return visit.turn.asked
 
 
-def test_only_what_was_answered_goes_along_and_long_answers_are_cut(visit: Visit) -> None:
-    answered(visit, "Who signs?", "x" * 5_000)
-    answered(visit, "Blocked?", "", status="blocked")
-    answered(visit, "Nothing?", "", status="no_evidence")
-    visit.ask("Broken?")
-    assert visit.turn is not None
-    visit.turn.problem = Problem("The index is damaged.")
-    visit.ask("And then?")
-    assert [(turn.question, len(turn.answer)) for turn in sent(visit).history] == [
-        ("Who signs?", 4_000)
-    ]
-
-
-def test_the_last_ten_turns_go_along_oldest_first(visit: Visit) -> None:
-    for number in range(12):
-        answered(visit, f"Question {number}?")
-    visit.ask("And then?")
-    assert [turn.question for turn in sent(visit).history] == [
-        f"Question {number}?" for number in range(2, 12)
-    ]
-
-
-def test_a_new_conversation_begins_without_the_old_and_that_can_be_gone_back_to(
-    visit: Visit,
+def test_a_conversation_begins_with_its_first_question_which_names_it(
+    api: Canned, visit: Visit
 ) -> None:
-    first = answered(visit, "Who signs?")
+    question = "Who signs " + "very " * 30 + "often?"
+    asked(visit, question)
+    asked(visit, "And who else?")
+    made = [json.loads(body) for route, _, body in api.seen if route == "POST /v1/conversations"]
+    assert [talk["title"][:10] for talk in made] == ["Who signs "]
+    assert len(made[0]["title"]) == 80
+    assert sent(visit) == Asked("And who else?", conversation_id=12)
+
+
+def test_a_new_conversation_is_not_the_one_before(api: Canned, visit: Visit) -> None:
+    asked(visit, "Who signs?")
     visit.begin_conversation()
-    answered(visit, "What is the allowance?")
-    visit.ask("And in winter?")
-    assert [turn.question for turn in sent(visit).history] == ["What is the allowance?"]
-    visit.show(first)
+    assert (visit.talk.id, visit.turn, visit.talk.turns) == (None, None, [])
+    asked(visit, "What is the allowance?")
+    assert [route for route, _, _ in api.seen] == ["POST /v1/conversations"] * 2
+
+
+def test_where_no_conversation_can_be_begun_the_question_fails_and_can_be_asked_again(
+    api: Canned, visit: Visit
+) -> None:
+    begun = api.routes.pop("POST /v1/conversations")
+    visit.ask("Who signs?")
+    assert visit.turn is not None
+    with pytest.raises(Problem):
+        visit.follow(visit.turn)
+    api.routes["POST /v1/conversations"] = begun
+    visit.follow(visit.turn).close()
+    assert sent(visit).conversation_id == 12
+
+
+def test_a_conversation_is_opened_at_its_last_turn_or_at_the_one_that_is_meant(
+    api: Canned, visit: Visit
+) -> None:
+    api.routes["GET /v1/conversations/12"] = read(kept(1, "Who signs?"), kept(2, "And then?"))
+    visit.want(12)
+    visit.open_wanted()
+    assert visit.turn is not None
+    assert (visit.turn.question, visit.turn.rating, visit.wanted) == ("And then?", "up", None)
+    visit.show(visit.talk.turns[0])
+    visit.open_wanted()
+    assert visit.turn.question == "Who signs?"
     visit.ask("And who else?")
-    assert [turn.question for turn in sent(visit).history] == ["Who signs?"]
+    assert sent(visit).conversation_id == 12
+    assert [turn.number for turn in visit.talk.turns] == [1, 2, 3]
+
+
+def test_an_earlier_turn_is_shown_as_it_may_be_read_now(api: Canned, visit: Visit) -> None:
+    first = asked(visit, "Who signs?", turn_id=1)
+    asked(visit, "And then?", turn_id=2)
+    turns = kept(1, "Who signs?", reason="You may not read it now."), kept(2, "And then?")
+    api.routes["GET /v1/conversations/12"] = read(*turns)
+    visit.show(first)
+    visit.open_wanted()
+    assert visit.turn is not None
+    assert (visit.turn.missing, visit.turn.sentences) == ("You may not read it now.", [])
+
+
+def test_what_the_api_does_not_keep_is_there_when_the_conversation_is_opened_again(
+    api: Canned, visit: Visit
+) -> None:
+    asked(visit, "Who signs?", turn_id=1)
+    visit.ask("And then?")
     visit.begin_conversation()
-    visit.ask("Anything?")
-    assert sent(visit).history == ()
+    api.routes["GET /v1/conversations/12"] = read(kept(1, "Who signs?"))
+    visit.want(12)
+    visit.open_wanted()
+    assert [(turn.question, turn.stopped) for turn in visit.talk.turns] == [
+        ("Who signs?", False),
+        ("And then?", True),
+    ]
+
+
+@pytest.mark.parametrize("foreign", [True, False])
+def test_another_s_conversation_looks_like_one_that_never_was(
+    api: Canned, visit: Visit, foreign: bool
+) -> None:
+    if foreign:  # as admins get it where the settings let them read it
+        api.routes["GET /v1/conversations/12"] = read(kept(1, "Secret?"), yours=False)
+    visit.want(12)
+    visit.open_wanted()
+    assert (visit.lost, visit.talk.id, visit.turn) == (True, None, None)
+    visit.ask("Who signs?")
+    assert not visit.lost
+
+
+def test_while_the_api_is_silent_the_conversation_stays_wanted(api: Canned, visit: Visit) -> None:
+    api.routes["GET /v1/conversations/12"] = (503, "text/plain", b"")
+    visit.want(12)
+    with pytest.raises(Problem):
+        visit.open_wanted()
+    assert visit.wanted == (12, None)
 
 
 def test_depth_and_research_are_asked_for_only_where_an_engine_writes(visit: Visit) -> None:
@@ -84,7 +182,7 @@ def test_depth_and_research_are_asked_for_only_where_an_engine_writes(visit: Vis
     assert sent(visit) == Asked("Who signs?", depth="quick", research=True, rewrite=False)
 
 
-def test_the_conversation_is_sent_and_every_event_comes_back(api: Canned, visit: Visit) -> None:
+def test_the_conversation_is_named_and_every_event_comes_back(api: Canned, visit: Visit) -> None:
     events = (
         ("step", {"number": 1, "tool": "search", "detail": "x", "n_found": 2, "outcome": "ok"}),
         ("searched", {"query": "Who signs in winter?", "n_documents": 1}),
@@ -93,13 +191,13 @@ def test_the_conversation_is_sent_and_every_event_comes_back(api: Canned, visit:
     )
     body = "".join(f"event: {name}\ndata: {json.dumps(data)}\n\n" for name, data in events)
     api.routes["POST /v1/query"] = (200, SSE, body.encode())
-    answered(visit, "Who signs?")
     visit.ask("And in winter?")
+    visit.begin_talk()
     kinds = [type(event) for event in visit.client.ask(sent(visit))]
     assert kinds == [Step, Searched, Notice, Final]
-    assert json.loads(api.seen[0][2]) == {
+    assert json.loads(api.seen[-1][2]) == {
         "question": "And in winter?",
-        "history": [{"question": "Who signs?", "answer": "Yes."}],
+        "conversation_id": 12,
         "stream": True,
     }
 
@@ -107,3 +205,24 @@ def test_the_conversation_is_sent_and_every_event_comes_back(api: Canned, visit:
 def test_a_server_that_does_not_say_answers_with_quotes(api: Canned, visit: Visit) -> None:
     api.routes["GET /v1/status"] = (200, "application/json", b'{"version": "0.1.0"}')
     assert visit.client.status() == Status("quotes", "none")
+
+
+@pytest.mark.parametrize(
+    ("api_url", "public_url", "page_url", "sign_in"),
+    [
+        ("http://127.0.0.1:8000", "", "http://127.0.0.1:8501/", "http://127.0.0.1:8000/login"),
+        ("http://127.0.0.1:8000", "", "http://citadel:8501/ask", "http://citadel:8000/login"),
+        ("http://127.0.0.1:8000", "", "", "http://127.0.0.1:8000/login"),
+        ("http://[::1]:8000", "", "http://[fd00::7]:8501/", "http://[fd00::7]:8000/login"),
+        (
+            "http://api:8000",
+            "https://citadel.example",
+            "http://x/",
+            "https://citadel.example/login",
+        ),
+    ],
+)
+def test_a_browser_signs_in_where_it_reaches_the_api(
+    api_url: str, public_url: str, page_url: str, sign_in: str
+) -> None:
+    assert sign_in_url(api_url, public_url, page_url) == sign_in

@@ -11,7 +11,7 @@ from canned_api import Canned, canned_api
 from rag.client import Client, Problem
 from rag.client.records import Asked, Event, Final, Searched, Sentence
 from ui.receiving import Receiving
-from ui.session import Turn
+from ui.turn import Turn
 
 SSE = "text/event-stream"
 SEARCHED = {"query": "hotel", "n_documents": 2}
@@ -120,7 +120,7 @@ def test_a_turn_that_is_stopped_keeps_what_came_and_can_be_asked_again(
     api: Canned, slow: Slow
 ) -> None:
     client = Client(api.url, session="s")
-    turn = Turn(1, 1, Asked("hotel?"))
+    turn = Turn(1, Asked("hotel?"))
     for event in turn.follow(client):
         if isinstance(event, Sentence):
             turn.sentences.append(event)
