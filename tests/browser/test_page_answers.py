@@ -156,7 +156,7 @@ def test_enter_asks_and_earlier_questions_stay_at_hand(
     ask(page, LODGING_QUESTION)
     ask(page, "After how many weeks are visitor logs destroyed?")
     expect(page.get_by_text(LODGING)).to_have_count(0)
-    page.get_by_role("button", name=LODGING_QUESTION).click()
+    page.locator(".st-key-earlier").get_by_role("button", name=LODGING_QUESTION).click()
     expect(page.get_by_role("heading", name=LODGING_QUESTION, exact=True)).to_be_visible()
     expect(page.get_by_text(LODGING)).to_be_visible()
 
