@@ -20,7 +20,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import FilePayload, expect, sync_playwright
 
 ROOT = Path(__file__).parents[2]
 TOKEN = "a-token-for-the-tests-only"
@@ -183,7 +183,11 @@ def site(
     subprocess.run(ingest, env=environment, check=True, capture_output=True, timeout=WAIT_S)
     serve, show = request.param(ports)
     proxy = [nginx, "-p", folder, "-c", configuration(folder, ports), "-g", "daemon off;"]
-    of_page = kept | {"CITADEL_API_URL": f"http://127.0.0.1:{ports.api}"}
+    public = environment["CITADEL_PUBLIC_URL"]
+    of_page = kept | {
+        "CITADEL_API_URL": f"http://127.0.0.1:{ports.api}",
+        "CITADEL_PUBLIC_URL": public,
+    }
     with (
         running(serve, environment, folder / "api.log") as served,
         running(show, of_page, folder / "page.log"),
@@ -232,8 +236,8 @@ def test_other_programs_pass_and_get_addresses_that_lead_back(site: Site) -> Non
     "path",
     [
         *("/metrics", "/v2/models", "/nothing", "/tokenize", "/.env", "/v1", "/v1/../metrics"),
-        *("/_stcore/metrics", "/_stcore/agent/mcp", "/_stcore/upload_file/a/b", "/component/a"),
-        "/mcp/x",
+        *("/_stcore/metrics", "/_stcore/agent/mcp", "/_stcore/upload_file/", "/component/a"),
+        *("/mcp/x", "/signed-in"),
     ],
 )
 def test_what_is_not_ours_does_not_pass(site: Site, path: str) -> None:
@@ -249,6 +253,15 @@ def test_a_file_may_be_larger_than_every_other_body(site: Site) -> None:
         upload = client.post("/v1/documents?collection=nowhere", content=large, headers=token)
         assert upload.status_code == 404 and "nowhere" in upload.json()["detail"]
         assert client.post("/v1/query", content=large, headers=token).status_code == 413
+
+
+def test_only_who_is_signed_in_uploads_to_the_page(site: Site) -> None:
+    where, part = "/_stcore/upload_file/no-session/no-file", b"0" * 2_000_000
+    token = {"Authorization": f"Bearer {TOKEN}"}
+    with site.client() as client:
+        assert client.put(where, content=part).status_code == 401
+        refused = client.put(where, content=part, headers=token)
+        assert refused.status_code in (400, 403) and "nginx" not in refused.text
 
 
 def test_who_comes_through_the_proxy_is_nobody_without_a_credential(site: Site) -> None:
@@ -283,6 +296,10 @@ def test_the_page_works_through_the_proxy(site: Site) -> None:
         expect(page.get_by_text("thirty days").first).to_be_visible(timeout=WAIT_S * 1000)
         page.goto(f"{site.url}/documents")
         expect(page.get_by_text("notes.md").first).to_be_visible(timeout=WAIT_S * 1000)
+        page.get_by_text("Add documents").click()
+        file: FilePayload = {"name": "a.md", "mimeType": "text/markdown", "buffer": b"# A"}
+        with page.expect_response(lambda response: "/upload_file/" in response.url):
+            page.locator("input[type=file]").set_input_files(file)
         # Streamlit looks below the address that was opened first, and then where it is.
         assert all("/documents/_stcore/" in url for url in refused), refused
         browser.close()
