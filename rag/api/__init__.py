@@ -93,5 +93,5 @@ at `/mcp` see `rag.api.mcp_tools`.
 the operator's alone, and finds nothing of what may not be read; counts leave it out as well.
 
 Who may call: see `rag.api.auth`. The page calls `$CITADEL_API_URL` with the session cookie of its
-visitor and holds no token of its own.
+visitor and holds no token of its own; browsers sign in at `$CITADEL_PUBLIC_URL`, where that is set.
 """
