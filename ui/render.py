@@ -112,10 +112,14 @@ def steps(done: Sequence[Step], *, open_: bool) -> str:
 
 
 def _step(step: Step) -> str:
+    """What a step was about is not kept with its answer."""
     detail = escape(step.detail)
     if step.outcome in ("error", "withheld"):
-        return detail
-    did = f"Opened {detail}" if step.tool == "open_document" else f"Searched for “{detail}”"
+        return detail or "Came to nothing"
+    if step.tool == "open_document":
+        did = f"Opened {detail or 'a document'}"
+    else:
+        did = f"Searched for “{detail}”" if detail else "Searched"
     found = counted(step.n_found, "passage") if step.n_found else "nothing"
     return f"{did}: {found}"
 

@@ -12,7 +12,7 @@ from msgspec import structs
 
 from rag.client import Client, Problem
 from rag.client.account import Me
-from rag.client.conversations import KeptTurn
+from rag.client.conversations import Conversation, KeptTurn
 from rag.client.records import Asked, Citation, Depth, DocumentRef, Event, Hit, Status
 from rag.client.runs import Run
 from ui.kept import turn_of
@@ -20,6 +20,7 @@ from ui.turn import Turn
 
 KEY = "visit"
 _TITLE_CHARS = 80
+_MAX_LISTED = 200  # that the API lists at once
 
 
 @dataclass
@@ -182,6 +183,22 @@ class Visit:
             self.talk.turns.append(replace(turn, number=len(self.talk.turns) + 1))
         meant = [turn for turn in turns if turn.id == turn_id] or self.talk.turns
         self.turn, self.spot, self.wanted = meant[-1] if meant else None, None, None
+
+    def talks(self) -> tuple[list[Conversation], bool]:
+        """The conversations that are listed, the one last changed first; whether there are more.
+
+        Raises:
+            Problem: the API does not answer.
+        """
+        rows: list[Conversation] = []
+        cursor = None
+        while True:
+            limit = min(self.n_talks - len(rows), _MAX_LISTED)
+            page = self.client.conversations.list(cursor=cursor, limit=limit)
+            rows += page.conversations
+            cursor = page.next_cursor
+            if cursor is None or len(rows) >= self.n_talks:
+                return rows, cursor is not None
 
     def show(self, turn: Turn) -> None:
         """Go back to an earlier turn, which is read anew where it is kept."""

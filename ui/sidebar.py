@@ -50,13 +50,13 @@ def _who(visit: Visit) -> None:
 
 
 def _conversations(visit: Visit) -> None:
-    found = visit.client.conversations.list(limit=visit.n_talks)
-    if not found.conversations:
+    found, more = visit.talks()
+    if not found:
         return
     open_id = visit.wanted[0] if visit.wanted else visit.talk.id
     with st.container(key="talks", gap=None):
         st.html('<h2 class="section">Conversations</h2>')
-        for talk in found.conversations:
+        for talk in found:
             is_open = talk.id == open_id
             with st.container(key="open-talk" if is_open else f"kept-{talk.id}", gap=None):
                 st.button(
@@ -69,7 +69,7 @@ def _conversations(visit: Visit) -> None:
                 )
                 if is_open:
                     _about(visit, talk)
-    if found.next_cursor is not None:
+    if more:
         st.button("Show more", key="more-talks", type="tertiary", on_click=_more)
 
 

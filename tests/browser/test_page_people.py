@@ -141,6 +141,8 @@ def test_a_manager_brings_documents_in_asks_about_them_and_takes_them_out(
     expect(uploads.get_by_text("The PDF is damaged or has no pages")).to_be_visible()
     row = page.locator('[class*="st-key-document-"]', has_text="parking.md")
     expect(row).to_be_visible()
+    foreign = page.locator('[class*="st-key-document-"]', has_text="leave.md")
+    expect(foreign.get_by_role("button", name="Delete")).to_have_count(0)
     shoot(page, "33-uploaded")
     page.get_by_role("link", name="Ask").click()
     ask(page, PARKING_QUESTION)

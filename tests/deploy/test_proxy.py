@@ -290,6 +290,9 @@ def test_the_page_works_through_the_proxy(site: Site) -> None:
         page = browser.new_context(ignore_https_errors=True).new_page()
         refused: list[str] = []
         page.on("response", lambda r: refused.append(r.url) if r.status >= 400 else None)
+        page.goto(site.url)
+        link = page.get_by_role("link", name="Sign in")
+        expect(link).to_have_attribute("href", f"{site.url}/login", timeout=WAIT_S * 1000)
         page.goto(site.login)
         page.get_by_label("Your question").fill(QUESTION)
         page.keyboard.press("Enter")

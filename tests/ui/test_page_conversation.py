@@ -173,6 +173,20 @@ def test_while_the_api_is_silent_the_conversation_stays_wanted(api: Canned, visi
     assert visit.wanted == (12, None)
 
 
+def test_conversations_are_listed_as_far_as_wanted_and_no_more_at_once_than_the_api_gives(
+    api: Canned, visit: Visit
+) -> None:
+    page = {"conversations": [TALK] * 150, "next_cursor": "c"}
+    api.routes["GET /v1/conversations"] = (200, "application/json", json.dumps(page).encode())
+    visit.n_talks = 220
+    rows, more = visit.talks()
+    assert (len(rows), more) == (300, True)
+    assert [route.partition("?")[2] for route, _, _ in api.seen] == [
+        "limit=200",
+        "limit=70&cursor=c",
+    ]
+
+
 def test_depth_and_research_are_asked_for_only_where_an_engine_writes(visit: Visit) -> None:
     visit.options.depth, visit.options.research, visit.options.rewrite = "quick", True, False
     visit.ask("Who signs?")
