@@ -20,12 +20,13 @@ def draw(turn: Turn) -> None:
     with st.container(key="rating", horizontal=True, vertical_alignment="center", gap="small"):
         for rating, name, icon in _CHOICES:
             chosen = turn.rating == rating
-            if st.button(
+            pressed = st.button(
                 f"{name}, noted" if chosen else name,
                 key=f"{rating}-{turn.request_id}",
                 icon=icon,
                 type="primary" if chosen else "secondary",
-            ):
+            )
+            if pressed and not chosen:  # said again it would take an earlier comment's place
                 _give(turn, rating, turn.comment)
     if turn.rating is not None:
         _comment(turn, turn.rating)
