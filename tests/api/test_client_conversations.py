@@ -91,7 +91,7 @@ def test_a_file_is_brought_in_watched_and_taken_out(house: House) -> None:
         *_, run = client.runs.watch(sent.run.id)
         assert (run.state, run.ended, run.kind) == ("done", True, "upload")
         assert run.document_id is not None
-        assert client.document(run.document_id).name == "Gäste & Co.md"
+        assert client.documents.read(run.document_id).name == "Gäste & Co.md"
         assert client.runs.list(limit=1).runs == (client.runs.read(run.id),)
         again = client.uploads.add("hr", "b.md", b"# Guests\n\nGuests park at the gate.")
         assert again.document is not None and again.run is None
