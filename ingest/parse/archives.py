@@ -6,6 +6,7 @@ there, and for the programs that unpack on their own by the worker's limits.
 """
 
 import re
+import stat
 import zipfile
 from pathlib import Path
 
@@ -64,6 +65,8 @@ def _check_directory(members: list[zipfile.ZipInfo], size_bytes: int) -> None:
         name = member.filename.replace("\\", "/")
         if name.startswith("/") or ".." in name.split("/") or re.match(r"[A-Za-z]:", name):
             raise _bomb(f"a member's name leads outside of it ({name[:80]!r})")
+        if stat.S_ISLNK(member.external_attr >> 16):
+            raise _bomb(f"a member is a link to elsewhere ({name[:80]!r})")
         if member.flag_bits & 0x1:
             raise ParseError(
                 "encrypted",

@@ -1,6 +1,7 @@
 """Files that are broken, hostile or not for us: each gives a reason and what to do, and no harm."""
 
 import os
+import stat
 import zipfile
 from pathlib import Path
 
@@ -61,6 +62,16 @@ def test_zip_that_unpacks_to_more_than_a_gigabyte_is_refused(tmp_path, monkeypat
 def test_zip_whose_members_lead_outside_is_refused(tmp_path, member):
     error = failure(zipped(tmp_path, "a.docx", {"word/document.xml": b"<x/>", member: b"x"}))
     assert (error.code, "outside" in error.message) == ("bomb", True)
+
+
+def test_zip_that_holds_a_link_is_refused(tmp_path):
+    path = zipped(tmp_path, "a.docx", {"word/document.xml": b"<x/>"})
+    link = zipfile.ZipInfo("word/media/image1.png")
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(link, "/etc/passwd")
+    error = failure(path)
+    assert (error.code, "link" in error.message) == ("bomb", True)
 
 
 def test_zip_with_a_crowd_of_members_is_refused(tmp_path):
