@@ -127,7 +127,7 @@ def _model(settings: Settings) -> Check:
 
 
 def _sandbox() -> Check:
-    from ingest.parse.sandbox import missing
+    from rag.sandbox import missing
 
     lacks = missing()
     hint = "Run on a kernel with seccomp; in a container, allow seccomp and no_new_privs."

@@ -15,12 +15,12 @@ import time
 import traceback
 from types import FrameType
 
-from ingest.parse.sandbox import die_with_parent
 from ingest.plan import Plan, Task
 from ingest.site import open_site
 from ingest.sync import Report, Site, carry_out, make_plan
 from rag.errors import CitadelError, NotFound
 from rag.folders import allowed
+from rag.sandbox import die_with_parent
 from rag.settings import Settings
 from rag.store import Counts, Failure, Run, Store
 from rag.types import SourceFile

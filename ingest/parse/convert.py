@@ -20,10 +20,11 @@ import msgspec
 import pypandoc
 from lxml import etree
 
-from ingest.parse import archives, sandbox
+from ingest.parse import archives
 from ingest.parse.formats import MEDIA_TYPES, Format, encrypted
 from ingest.parse.model import Element, Parsed
 from ingest.parse.properties import finished, first_title
+from rag import sandbox
 from rag.errors import ParseError
 
 _READERS = {Format.RST: "rst", Format.RTF: "rtf", Format.ODT: "odt", Format.EPUB: "epub"}

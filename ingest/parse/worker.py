@@ -14,8 +14,8 @@ from typing import BinaryIO
 
 import msgspec
 
-from ingest.parse import sandbox
 from ingest.parse.model import Failure, Job, Parsed
+from rag import sandbox
 from rag.errors import ParseError
 
 FRAME = struct.Struct(">cQ")

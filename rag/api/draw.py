@@ -1,8 +1,8 @@
 """A page of a stored file as a PNG, with rectangles highlighted. Runs as a process of its own.
 
 Drawing hands a file that anyone may have written to decoders written in C, so it happens where a
-crash, a hang or an explosion costs nothing but this process: see `rag.api.renderer`, which starts
-it, speaks to it over a socket and ends it when it takes too long.
+crash, a hang or an explosion costs nothing but this process, which has no network: see
+`rag.api.renderer`, which starts it, speaks to it over a socket and ends it when it takes too long.
 """
 
 import contextlib
@@ -16,6 +16,8 @@ from multiprocessing.connection import Connection
 import msgspec
 import pypdfium2
 from PIL import Image, ImageChops
+
+from rag.sandbox import without_network
 
 MEMORY_BYTES = 2 * 1024**3
 MAX_PIXELS = 8_000_000
@@ -97,6 +99,7 @@ def main(descriptor: int) -> None:
     """Draw what the other end of the socket asks for until it is closed."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    without_network()  # where the kernel can't, `citadel doctor` says so
     warnings.simplefilter("ignore")
     connection = Connection(descriptor)
     with contextlib.suppress(EOFError, BrokenPipeError, KeyboardInterrupt):

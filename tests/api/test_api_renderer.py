@@ -73,6 +73,14 @@ def test_the_process_ends_with_its_renderer(renderer: Renderer, page: Drawing) -
     assert process.returncode is not None
 
 
+def test_what_has_taken_the_process_over_has_no_network(renderer: Renderer, page: Drawing) -> None:
+    renderer.png(page)
+    process = renderer._process
+    assert process is not None
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    assert "NoNewPrivs:\t1" in status and "Seccomp:\t2" in status, "a filter is in force"
+
+
 def test_a_long_page_is_drawn_smaller(tmp_path: Path) -> None:
     file = tmp_path / "long.png"
     Image.new("L", (500, 40_000)).save(file)

@@ -5,14 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ingest.parse import sandbox
+from rag import sandbox
 
 ROOT = str(Path(__file__).parents[2])
 
 
 def inside(program: str) -> str:
     """The output of a program that has entered the sandbox first."""
-    prelude = "from ingest.parse import sandbox; refused = sandbox.enter(400 * 1024**2)\n"
+    prelude = "from rag import sandbox; refused = sandbox.enter(400 * 1024**2)\n"
     run = subprocess.run(
         [sys.executable, "-c", prelude + program],
         capture_output=True,

@@ -1,4 +1,4 @@
-"""Shuts a parser process in: no network, bounded memory and files, no life after its parent.
+"""Shuts a process in that opens strangers' files: no network, bounded memory, no life of its own.
 
 `enter` is irrevocable and is inherited by every program that the process starts (soffice, pandoc,
 tesseract). It needs no privileges. Linux only; the system calls are made through ctypes because
@@ -55,6 +55,14 @@ def enter(memory_bytes: int) -> list[str]:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (MAX_TEMP_FILE_BYTES, MAX_TEMP_FILE_BYTES))
     os.nice(_NICENESS)
+    return without_network()
+
+
+def without_network() -> list[str]:
+    """Have the kernel refuse this process every socket but those of this machine, for good.
+
+    Returns what the kernel refused, in words.
+    """
     if not _prctl(_PR_SET_NO_NEW_PRIVS, 1):
         return ["the kernel refuses no_new_privs, so parsers are not kept from the network"]
     return _refuse_sockets()
@@ -75,9 +83,9 @@ def missing() -> list[str]:
 
     It is tried out in a process of its own, since there is no way back out of the sandbox.
     """
-    root = str(Path(__file__).parents[2])
+    root = str(Path(__file__).parents[1])
     run = subprocess.run(
-        [sys.executable, "-P", "-m", "ingest.parse.sandbox"],
+        [sys.executable, "-P", "-m", "rag.sandbox"],
         capture_output=True,
         env={"PYTHONPATH": root},
         timeout=60,
