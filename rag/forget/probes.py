@@ -1,7 +1,7 @@
 """What to look for when something is to be gone: taken before it goes, and kept in memory only."""
 
 import json
-import random
+import secrets
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from pathlib import Path
 from rag.errors import NotFound
 from rag.store import Material, Store
 
+_RANDOM = secrets.SystemRandom()
 PROBES = 12  # of each sort and document
 WORDS = 6  # of a text, in a row
 LEAST_CHARS = 12
@@ -102,7 +103,7 @@ def _pieces(text: str) -> list[str]:
             piece = " ".join(words[start : start + WORDS]).strip()
             if len(piece) >= LEAST_CHARS:
                 found.append(piece[:200])
-    random.shuffle(found)
+    _RANDOM.shuffle(found)
     return found[: 4 * PROBES]
 
 
@@ -116,8 +117,8 @@ def _forms(text: str) -> set[bytes]:
 
 
 def _blobs(material: Material) -> list[bytes]:
-    vectors = random.sample(material.vectors, min(PROBES, len(material.vectors)))
-    pages = random.sample(material.pages, min(PROBES, len(material.pages)))
+    vectors = _RANDOM.sample(material.vectors, min(PROBES, len(material.vectors)))
+    pages = _RANDOM.sample(material.pages, min(PROBES, len(material.pages)))
     packed = [page[:BLOB_BYTES] for page in pages if len(page) >= BLOB_BYTES]
     words = [zlib.decompress(page)[:BLOB_BYTES] for page in pages]
     laid_out = [word for word in words if len(word) == BLOB_BYTES]
@@ -140,7 +141,7 @@ def _windows(path: Path) -> list[bytes]:
     with path.open("rb") as file:
         data = file.read(WHOLE_BYTES)
     last = max(1, len(data) - BLOB_BYTES + 1)
-    places = {0, *random.sample(range(last), min(last, 4 * PROBES))}
+    places = {0, *_RANDOM.sample(range(last), min(last, 4 * PROBES))}
     pieces = {data[at : at + BLOB_BYTES] for at in places}
     telling = [p for p in pieces if len(p) >= LEAST_BYTES and len(set(p)) >= LEAST_DISTINCT]
     return sorted(telling, key=lambda piece: len(set(piece)), reverse=True)[:PROBES]

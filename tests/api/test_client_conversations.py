@@ -9,6 +9,7 @@ import pytest
 from api_house import House, open_house
 
 from rag.client import Asked, Client, Final, Problem
+from rag.client.documents import Filter
 
 QUESTION = "How many days of annual leave do employees get?"
 
@@ -95,8 +96,8 @@ def test_a_file_is_brought_in_watched_and_taken_out(house: House) -> None:
         assert client.runs.list(limit=1).runs == (client.runs.read(run.id),)
         again = client.uploads.add("hr", "b.md", b"# Guests\n\nGuests park at the gate.")
         assert again.document is not None and again.run is None
-        assert [each.name for each in client.collections() if each.right == "manage"] == ["hr"]
-        assert client.documents("Guests", collection="hr").documents[0].id == run.document_id
+        assert [each.name for each in client.collections.list() if each.right == "manage"] == ["hr"]
+        assert client.documents.list(Filter("Guests", ("hr",))).documents[0].id == run.document_id
         assert client.uploads.delete(run.document_id).document_id == run.document_id
 
 
@@ -104,7 +105,7 @@ def test_a_reader_neither_uploads_nor_deletes(house: House) -> None:
     with client_of(house, "ann") as ann:
         for attempt in (
             lambda: ann.uploads.add("hr", "a.md", b"# A"),
-            lambda: ann.uploads.delete(ann.documents().documents[0].id),
+            lambda: ann.uploads.delete(ann.documents.list().documents[0].id),
             lambda: ann.runs.start("hr", "/srv"),
         ):
             with pytest.raises(Problem) as refused:
