@@ -29,6 +29,7 @@ def page() -> None:
     with main:
         if not _opened(visit):
             return
+        visit.look_again()
         door.keep_address(visit)
         welcome = st.empty()  # always there, so that the form keeps its place and its draft
         if visit.turn is None:

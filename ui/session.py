@@ -4,6 +4,7 @@ A visit lives in Streamlit's session state: it ends with the browser tab. Conver
 the API, which says each time that one is opened what of it may be read now.
 """
 
+import time
 from collections.abc import Generator
 from dataclasses import dataclass, field, replace
 
@@ -19,6 +20,7 @@ from ui.kept import turn_of
 from ui.turn import Turn
 
 KEY = "visit"
+FRESH_S = 10.0  # for so long an answer is shown as it was read
 _TITLE_CHARS = 80
 _MAX_LISTED = 200  # that the API lists at once
 
@@ -103,6 +105,7 @@ class Visit:
     uploads: list[Upload] = field(default_factory=list)  # of this visit, newest first
     told: str = ""  # what is to be known of what was just done
     _left: dict[int, Talk] = field(default_factory=dict)
+    _read_at: float = -FRESH_S
 
     @property
     def engine(self) -> bool:
@@ -184,6 +187,33 @@ class Visit:
         meant = [turn for turn in turns if turn.id == turn_id] or self.talk.turns
         self.turn, self.spot, self.wanted = meant[-1] if meant else None, None, None
 
+    def look_again(self) -> None:
+        """Show a kept turn as it may be read now, where it was read a while ago.
+
+        Where the API is silent it stays as it is: what is closed meanwhile can't be told.
+        """
+        if self.turn is None or self.turn.id is None or self.talk.id is None or self._is_fresh():
+            return
+        try:
+            found = self._read(self.talk.id)
+        except Problem as problem:
+            if problem.status != 404:
+                return
+            found = None
+        known = {turn.id: turn for turn in self.talk.turns}
+        if found is None or self.turn.id not in {kept.id for kept in found}:
+            self.begin_conversation()
+            self.lost = True
+            return
+        for kept in found:
+            if (turn := known.get(kept.id)) is not None:
+                renewed = replace(turn_of(kept, turn.number), comment=turn.comment)
+                self.talk.turns[self.talk.turns.index(turn)] = renewed
+                self.turn = renewed if turn is self.turn else self.turn
+
+    def _is_fresh(self) -> bool:
+        return time.monotonic() - self._read_at < FRESH_S
+
     def talks(self) -> tuple[list[Conversation], bool]:
         """The conversations that are listed, the one last changed first; whether there are more.
 
@@ -209,6 +239,7 @@ class Visit:
 
     def _read(self, conversation_id: int) -> list[KeptTurn] | None:
         """All turns of a conversation of the visitor's."""
+        self._read_at = time.monotonic()
         turns: list[KeptTurn] = []
         cursor = None
         while True:

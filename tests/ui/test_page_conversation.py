@@ -10,7 +10,7 @@ from canned_api import Answer, Canned, canned_api
 from rag.client import Client, Problem
 from rag.client.records import Asked, Final, Notice, Searched, Status, Step
 from ui.door import sign_in_url
-from ui.session import Visit
+from ui.session import FRESH_S, Visit
 from ui.turn import Turn
 
 SSE = "text/event-stream"
@@ -135,6 +135,29 @@ def test_an_earlier_turn_is_shown_as_it_may_be_read_now(api: Canned, visit: Visi
     visit.open_wanted()
     assert visit.turn is not None
     assert (visit.turn.missing, visit.turn.sentences) == ("You may not read it now.", [])
+
+
+def test_what_is_shown_is_read_again_after_a_while(api: Canned, visit: Visit) -> None:
+    turn = asked(visit, "Who signs?", turn_id=1)
+    turn.comment = "Well said."
+    api.routes["GET /v1/conversations/12"] = read(kept(1, "Who signs?", reason="Closed."))
+    visit.look_again()
+    assert visit.turn is not None
+    assert (visit.turn.missing, visit.turn.sentences) == ("Closed.", [])
+    assert visit.turn.comment == "Well said."
+    del api.routes["GET /v1/conversations/12"]
+    visit.look_again()
+    assert visit.turn is not None, "it was read a moment ago"
+    visit._read_at -= FRESH_S
+    visit.look_again()
+    assert (visit.turn, visit.lost) == (None, True)
+
+
+def test_while_the_api_is_silent_an_answer_stays(api: Canned, visit: Visit) -> None:
+    turn = asked(visit, "Who signs?", turn_id=1)
+    api.routes["GET /v1/conversations/12"] = (503, "text/plain", b"")
+    visit.look_again()
+    assert visit.turn is turn
 
 
 def test_what_the_api_does_not_keep_is_there_when_the_conversation_is_opened_again(
