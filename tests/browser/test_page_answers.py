@@ -60,7 +60,7 @@ def test_pages_turn_and_the_viewer_closes(server: Server, visit: Visit, ask: Ask
     expect(page.get_by_role("button", name="Next")).to_be_disabled()
     page.get_by_role("button", name="Previous").click()
     expect(page.get_by_text("Page 2 of 3", exact=True)).to_be_visible()
-    page.get_by_role("button", name="Close").click()
+    page.get_by_role("button", name="Close", exact=True).click()
     expect(page.locator(".st-key-viewer")).to_have_count(0)
     expect(page.get_by_text(LODGING)).to_be_visible()
 

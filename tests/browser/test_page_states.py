@@ -110,7 +110,7 @@ def test_phone_shows_the_answer_then_its_source_over_it(
     expect(page.locator(".page-image")).to_be_in_viewport()
     _fits(page)
     shoot(page, "15-phone-page")
-    page.get_by_role("button", name="Close").click()
+    page.get_by_role("button", name="Close", exact=True).click()
     expect(page.get_by_text(LODGING)).to_be_in_viewport()
 
 
