@@ -6,9 +6,11 @@ from typing import Any, NamedTuple
 
 import pytest
 from conftest import fresh
+from openai import OpenAI
 from page_serving import Server, ingest, serving
 from playwright.sync_api import FilePayload, Page, expect
 
+from rag.client import Asked, Client, Final
 from rag.settings import Settings
 from rag.store import Store
 
@@ -102,6 +104,27 @@ def test_a_conversation_is_there_after_a_reload_and_for_nobody_else(
     expect(bob.get_by_text("No documents yet")).to_be_visible()
     for words in (LEAVE, "Add documents", "leave.md"):
         expect(bob.get_by_text(words)).to_have_count(0)
+
+
+def test_the_page_a_key_and_the_openai_client_get_the_same_answer(
+    house: House, sign_in: SignIn, ask: Ask
+) -> None:
+    ann = sign_in("ann")
+    ask(ann, QUESTION)
+    expect(ann.get_by_text(LEAVE)).to_be_visible()
+    number = int(ann.url.rpartition("conversation=")[2])
+    key = house.store.keys.add(house.store.user_number("ann"), "a system", ["query"])[1]
+    with Client(house.server.api, key=key) as program:
+        shown = program.conversations.read(number).turns[-1].answer
+        *_, asked = program.ask(Asked(QUESTION))
+    assert isinstance(asked, Final)
+    with OpenAI(base_url=f"{house.server.api}/v1", api_key=key) as client:
+        question: Any = {"role": "user", "content": QUESTION}
+        chat: Any = client.chat.completions.create(model="citadel", messages=[question])
+    assert (shown.answer, shown.citations) == (asked.answer, asked.citations)
+    assert chat.citadel["answer"] == asked.answer
+    for citation in asked.citations:
+        expect(ann.get_by_text(citation.cited_text)).to_be_visible()
 
 
 def test_what_may_no_longer_be_read_is_withheld_and_signing_out_ends_it(
