@@ -16,7 +16,7 @@ from rag.answer.cite import Quote
 from rag.search.embed import Embedder
 from rag.search.lexical import LexicalIndex
 from rag.text import sentence_spans
-from rag.types import Hit, StoredChunk
+from rag.types import Access, Hit, StoredChunk
 
 Vector = NDArray[np.float32]
 
@@ -50,12 +50,18 @@ class Question:
 
     @classmethod
     def of(
-        cls, text: str, vector: Vector, languages: set[str], lexical: LexicalIndex
+        cls,
+        text: str,
+        vector: Vector,
+        languages: set[str],
+        lexical: LexicalIndex,
+        access: Access,
     ) -> "Question":
-        """Prepare a question for passages in these languages."""
+        """Prepare the question of one caller for passages in these languages."""
         weights = {
             language: {
-                term: lexical.idf(term, language) for term in lexical.content_terms(text, language)
+                term: lexical.idf(term, language, access)
+                for term in lexical.content_terms(text, language)
             }
             for language in languages
         }

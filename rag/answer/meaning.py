@@ -16,7 +16,7 @@ from rag.answer.facts import Fact, folded_words, missing
 from rag.answer.polarity import contradicts
 from rag.answer.windows import Reading
 from rag.search.lexical import LexicalIndex
-from rag.types import Vectors
+from rag.types import Access, Vectors
 
 Mask = NDArray[np.bool_]
 Scores = NDArray[np.float64]
@@ -58,10 +58,11 @@ class Seen:
 
 
 class Words:
-    """Stems of content and their weights, kept from claim to claim."""
+    """Stems of content and their weights for one caller, kept from claim to claim."""
 
-    def __init__(self, lexical: LexicalIndex) -> None:
+    def __init__(self, lexical: LexicalIndex, access: Access) -> None:
         self._lexical = lexical
+        self._access = access
         self._idf: dict[tuple[str, str], float] = {}
 
     def stems(self, text: str, language: str) -> list[str]:
@@ -75,7 +76,7 @@ class Words:
     def _weight(self, term: str, language: str) -> float:
         key = (term, language)
         if key not in self._idf:
-            self._idf[key] = self._lexical.idf(term, language)
+            self._idf[key] = self._lexical.idf(term, language, self._access)
         return self._idf[key]
 
 

@@ -157,7 +157,7 @@ def _find(query: str, asked: Asked) -> Found:
     began = time.perf_counter()
     languages = {hit.chunk.language for hit in result.hits}
     lexical = parts.indexes.lexical
-    prepared = Question.of(query, result.vector, languages, lexical)
+    prepared = Question.of(query, result.vector, languages, lexical, asked.access)
     scored = candidates(prepared, result.hits, parts.embedder, lexical)
     asked.draft.timings_ms |= result.timings_ms
     asked.draft.timings_ms["quotes"] = round((time.perf_counter() - began) * 1000, 2)

@@ -24,7 +24,7 @@ from rag.answer.windows import Reading
 from rag.search.embed import Embedder
 from rag.search.lexical import LexicalIndex
 from rag.text import question_language
-from rag.types import Vectors
+from rag.types import Access, Vectors
 
 EMBEDDED = 3  # units of a passage whose vectors are worth their milliseconds, for one claim
 EMBEDDED_CROSS = 24  # where words cannot say which
@@ -54,16 +54,20 @@ class SupportChecker:
     """Checks the claims of one answer; what it has read of a passage it keeps for the next one."""
 
     def __init__(
-        self, embedder: Embedder, lexical: LexicalIndex, cross_encoder_dir: Path | None = None
+        self,
+        embedder: Embedder,
+        lexical: LexicalIndex,
+        access: Access,
+        cross_encoder_dir: Path | None = None,
     ) -> None:
-        """With `cross_encoder_dir`, a local NLI model judges the meaning.
+        """For an answer to one caller; with `cross_encoder_dir` a local NLI model judges meaning.
 
         Raises:
             ModelError: the directory holds no cross-encoder with a label for entailment.
         """
         self._embedder = embedder
         self._lexical = lexical
-        self._words = Words(lexical)
+        self._words = Words(lexical, access)
         self._entailment = load_entailment(cross_encoder_dir) if cross_encoder_dir else None
         self._readings: dict[Passage, Reading] = {}
 

@@ -201,7 +201,7 @@ class Writer:
 
     def _proof(self, context: Context, access: Access, parts: Parts) -> Proof:
         lexical = parts.indexes.lexical
-        checker = SupportChecker(parts.embedder, lexical, self._settings.support_model_dir)
+        checker = SupportChecker(parts.embedder, lexical, access, self._settings.support_model_dir)
         passages = {passage.key: passage for passage in context.passages}
         unsupported = self._settings.answer_unsupported
         return Proof(passages, checker, parts.store, access, unsupported)

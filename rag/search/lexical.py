@@ -10,9 +10,8 @@ Knows chunk ids, collections and text; knows nothing of vectors.
 """
 
 import contextlib
-import math
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Self
 
@@ -20,6 +19,7 @@ import tantivy
 from icu4py import icu_version
 
 from rag.errors import SearchIndexError
+from rag.search.rarity import Counted, Readable
 from rag.search.words import HINDI, THAI, prepared
 from rag.text import question_language
 from rag.types import Access, IndexRow
@@ -71,6 +71,7 @@ class LexicalIndex:
             self._index.register_tokenizer(f"citadel_{language}", analyzer)
         self.directory = directory
         self._writer: tantivy.IndexWriter | None = None
+        self._counted = Counted()
 
     @classmethod
     def load(cls, snapshot: Path, directory: Path) -> Self:
@@ -116,6 +117,7 @@ class LexicalIndex:
         if self._writer is not None:
             self._writer.commit()
             self._index.reload()
+            self._counted = Counted()
 
     def close(self) -> None:
         """Commit, wait for merges and release the writer; searching goes on."""
@@ -124,25 +126,23 @@ class LexicalIndex:
             self._writer.wait_merging_threads()
             self._writer = None
             self._index.reload()
+            self._counted = Counted()
 
     def search(self, query: str, k: int, access: Access) -> list[tuple[int, float]]:
-        """The `k` best readable chunks for the words of a query, as (chunk id, BM25 score)."""
-        words = self._word_queries(query)
-        if not words or not access.collections:
+        """The `k` best readable chunks for the words of a query, as (chunk id, BM25 score).
+
+        What else the index holds has no part in the words' weights, see `rag.search.rarity`.
+        """
+        if not access.collections:
             return []
-        filters = {"collection": sorted(access.collections), "list": [0, *sorted(access.lists)]}
-        readable = [
-            tantivy.Query.const_score_query(
-                tantivy.Query.term_set_query(self._index.schema, field, values), 0.0
-            )
-            for field, values in filters.items()
-        ]
-        parsed = tantivy.Query.boolean_query(
-            [(tantivy.Occur.Must, part) for part in (tantivy.Query.boolean_query(words), *readable)]
-        )
-        searcher = self._index.searcher()
-        hits = searcher.search(parsed, k, count=False).hits
-        ids = searcher.fast_field_values("chunk_id", [address for _, address in hits])
+        readable = self._readable(access)
+        words = self._word_queries(query, readable.correction())
+        if not words:
+            return []
+        parts = (tantivy.Query.boolean_query(words), *readable.filters)
+        parsed = tantivy.Query.boolean_query([(tantivy.Occur.Must, part) for part in parts])
+        hits = readable.searcher.search(parsed, k, count=False).hits
+        ids = readable.searcher.fast_field_values("chunk_id", [address for _, address in hits])
         return [(int(i), float(score)) for i, (score, _) in zip(ids, hits, strict=True)]
 
     def content_terms(self, text: str, language: str) -> list[str]:
@@ -150,12 +150,9 @@ class LexicalIndex:
         field = _field(language)
         return list(self._content[field].analyze(prepared(text, field, content=True)))
 
-    def idf(self, term: str, language: str) -> float:
-        """Inverse document frequency of a stem, Robertson and Sparck Jones; > 0."""
-        searcher = self._index.searcher()
-        n = searcher.num_docs
-        frequency = min(n, searcher.doc_freq(f"text_{_field(language)}", term))
-        return math.log(1 + (n - frequency + 0.5) / (frequency + 0.5))
+    def idf(self, term: str, language: str, access: Access) -> float:
+        """Inverse document frequency of a stem in what a caller may read; > 0."""
+        return self._readable(access).idf(f"text_{_field(language)}", term)
 
     def has_document(self, document_id: int) -> bool:
         """Whether any file holds rows of a document, also where they are deleted already."""
@@ -175,7 +172,14 @@ class LexicalIndex:
             self._writer = self._index.writer(heap_size=WRITER_HEAP, num_threads=1)
         return self._writer
 
-    def _word_queries(self, query: str) -> list[tuple[tantivy.Occur, tantivy.Query]]:
+    def _readable(self, access: Access) -> Readable:
+        counted = self._counted  # before the searcher: numbers of an older one end with that
+        return Readable(self._index.schema, self._index.searcher(), access, counted)
+
+    def _word_queries(
+        self, query: str, correct: Callable[[str, str], float]
+    ) -> list[tuple[tantivy.Occur, tantivy.Query]]:
+        """One for each word and field; none where `correct`, what its weight is times, is 0."""
         schema = self._index.schema
         asked_in = question_language(query, fallback="")
         queries = []
@@ -183,12 +187,14 @@ class LexicalIndex:
             own = not asked_in or language == _field(asked_in)
             weight = 1.0 if own else FOREIGN_WEIGHT
             for word in self._query_words(query, language):
-                text = tantivy.Query.term_query(schema, f"text_{language}", word)
-                heading = tantivy.Query.term_query(schema, f"heading_{language}", word)
-                queries += [
-                    tantivy.Query.boost_query(text, weight),
-                    tantivy.Query.boost_query(heading, weight * HEADING_WEIGHT),
-                ]
+                weights = {
+                    f"text_{language}": weight,
+                    f"heading_{language}": weight * HEADING_WEIGHT,
+                }
+                for field, of_field in weights.items():
+                    if correction := correct(field, word):
+                        found = tantivy.Query.term_query(schema, field, word)
+                        queries.append(tantivy.Query.boost_query(found, of_field * correction))
         return [(tantivy.Occur.Should, word) for word in queries]
 
     def _query_words(self, query: str, language: str) -> list[str]:

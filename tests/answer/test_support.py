@@ -19,6 +19,7 @@ from rag.answer.windows import units
 from rag.errors import ModelError
 from rag.search.embed import Embedder
 from rag.search.lexical import LexicalIndex
+from rag.types import Access
 
 HANDBOOK = (
     "Every employee has thirty days of paid annual leave. Leave that is not taken by the end of"
@@ -61,6 +62,8 @@ PASSAGES = {
     "e0e0": passage("e0e0", ""),
 }
 
+HELD = Access(frozenset({"docs"}))
+
 
 @pytest.fixture(scope="module")
 def lexical(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LexicalIndex]:
@@ -71,7 +74,7 @@ def lexical(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LexicalIndex]:
 
 @pytest.fixture
 def checker(embedder: Embedder, lexical: LexicalIndex) -> SupportChecker:
-    return SupportChecker(embedder, lexical)
+    return SupportChecker(embedder, lexical, HELD)
 
 
 def check(checker: SupportChecker, text: str, *keys: str) -> Support:
@@ -351,8 +354,8 @@ def made_model(folder: Path, labels: list[str]) -> Path:
 def test_a_local_model_judges_the_meaning_and_facts_stay_hard(
     embedder: Embedder, lexical: LexicalIndex, nli_dir: Path
 ) -> None:
-    checker = SupportChecker(embedder, lexical, nli_dir)
-    plain = SupportChecker(embedder, lexical)
+    checker = SupportChecker(embedder, lexical, HELD, nli_dir)
+    plain = SupportChecker(embedder, lexical, HELD)
     right, wrong = next(iter(SUPPORTED)), next(iter(WRONG))
     assert 0 < check(checker, right).score < 1
     assert check(checker, right).score != check(plain, right).score
@@ -364,11 +367,11 @@ def test_a_directory_without_an_entailment_model_is_an_error(
     embedder: Embedder, lexical: LexicalIndex, tmp_path: Path
 ) -> None:
     with pytest.raises(ModelError, match="no cross-encoder"):
-        SupportChecker(embedder, lexical, tmp_path)
+        SupportChecker(embedder, lexical, HELD, tmp_path)
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "config.json").write_text(json.dumps({"model_type": "bert"}))
     with pytest.raises(ModelError, match="cannot load"):
-        SupportChecker(embedder, lexical, tmp_path / "broken")
+        SupportChecker(embedder, lexical, HELD, tmp_path / "broken")
     (tmp_path / "other").mkdir()
     with pytest.raises(ModelError, match="no label for entailment"):
-        SupportChecker(embedder, lexical, made_model(tmp_path / "other", ["yes", "no"]))
+        SupportChecker(embedder, lexical, HELD, made_model(tmp_path / "other", ["yes", "no"]))

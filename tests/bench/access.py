@@ -54,7 +54,6 @@ LAPS = ("all", LOOKED_UP, "dense", "lexical", "store")
 WARM_UP = 5
 FIRST = 20
 TOLERANCE = 1e-4  # sums in another order
-NOBODY = Access(frozenset())
 
 
 class Piece(NamedTuple):
@@ -164,7 +163,13 @@ class _NotFiltered:
         return list(zip(index._ids[rows[0]].tolist(), scores[0].tolist(), strict=True))
 
     def search_lexical(self, query: str, k: int, access: Access) -> list[tuple[int, float]]:
-        words = tantivy.Query.boolean_query(self._indexes.lexical._word_queries(query))
+        return self.by_words(query, k, lambda field, word: 1.0)
+
+    def by_words(
+        self, query: str, k: int, correct: Callable[[str, str], float]
+    ) -> list[tuple[int, float]]:
+        """The best chunks, readable or not, by the words' weights as `correct` has them."""
+        words = tantivy.Query.boolean_query(self._indexes.lexical._word_queries(query, correct))
         searcher = self._indexes.lexical._index.searcher()
         hits = searcher.search(words, k, count=False).hits
         ids = searcher.fast_field_values("chunk_id", [address for _, address in hits])
@@ -323,24 +328,30 @@ def _print_recall(
 ) -> None:
     vectors = parts.embedder.encode(asked)  # (m, dim)
     scores = vectors @ exact.vectors.T  # (m, n)
-    words = [_all_by_words(parts, question, exact) for question in asked]
     rows: list[list[Cell]] = []
     for reader in readers:
         access = reader.access()
         may = exact.readable(access)
         near, said = [], []
-        for question, vector, cosine, bm25 in zip(asked, vectors, scores, words, strict=True):
+        for question, vector, cosine in zip(asked, vectors, scores, strict=True):
             dense = reader.indexes.search_dense(vector, BRANCH_K, access)[:RECALL_K]
             near.append(_recall(dense, exact.ids, np.where(may, cosine, -1.0), RECALL_K))
             lexical = reader.indexes.search_lexical(question, BRANCH_K, access)
+            bm25 = _all_by_words(parts, question, exact, access)
             said.append(_recall(lexical, exact.ids, np.where(may, bm25, 0.0), BRANCH_K))
         rows.append([reader.name, f"{may.mean():.2%}", float(np.mean(near)), float(np.mean(said))])
     print_table(("recall", "chunks readable", f"dense @{RECALL_K}", f"lexical @{BRANCH_K}"), rows)
 
 
-def _all_by_words(parts: stores.Parts, question: str, exact: Exact) -> NDArray[np.float32]:
-    """The BM25 score of every chunk, readable or not, in the order of `exact`, shape (n,)."""
-    found = dict(_NotFiltered(parts.indexes).search_lexical(question, len(exact.ids), NOBODY))
+def _all_by_words(
+    parts: stores.Parts, question: str, exact: Exact, access: Access
+) -> NDArray[np.float32]:
+    """The BM25 score of every chunk, readable or not, in the order of `exact`, shape (n,).
+
+    The words weigh what they weigh for this caller.
+    """
+    correct = parts.indexes.lexical._readable(access).correction()
+    found = dict(_NotFiltered(parts.indexes).by_words(question, len(exact.ids), correct))
     scores = np.zeros(len(exact.ids), np.float32)
     scores[np.searchsorted(exact.ids, list(found))] = list(found.values())
     return scores

@@ -141,7 +141,7 @@ def _observe(parts: Parts, asked: sets.Asked) -> Observed:
     result = parts.retriever.retrieve(query, parts.access, RETRIEVED)
     lexical = parts.indexes.lexical
     languages = {stored.language for hit in result.hits for stored in hit.members}
-    question = Question.of(query, result.vector, languages, lexical)
+    question = Question.of(query, result.vector, languages, lexical, parts.access)
     scored = candidates(question, result.hits, parts.embedder, lexical)
     return _observed(parts, asked, result.hits, scored)
 

@@ -23,7 +23,7 @@ LANGUAGES = ("en", "de", "es", "hi", "th")
 TITLES = "en"  # XQuAD has titles in English only
 _SOURCE = re.compile(r"\(?\*{0,2}SOURCES?(?:\(S\))?\b.*", re.IGNORECASE)
 _DIGITS = re.compile(r"\d+(?:[.,]\d+)*")
-_ACCESS = Access(frozenset({"docs"}))
+ACCESS = Access(frozenset({"docs"}))
 
 
 class Collection:
@@ -35,7 +35,7 @@ class Collection:
 
     def nearest(self, text: str, k: int = NEAREST) -> list[Passage]:
         """By words."""
-        found = self.lexical.search(text, k, _ACCESS)
+        found = self.lexical.search(text, k, ACCESS)
         return [self.passages[number - 1] for number, _ in found]
 
 

@@ -120,7 +120,7 @@ def _search(parts: Parts, query: str, file: str | None) -> Searched:
     result = parts.retriever.retrieve(query, parts.access, RETRIEVED)
     lexical = parts.indexes.lexical
     languages = {stored.language for hit in result.hits for stored in hit.members}
-    question = Question.of(query, result.vector, languages, lexical)
+    question = Question.of(query, result.vector, languages, lexical, parts.access)
     scored = candidates(question, result.hits, parts.embedder, lexical)
     ranks = [hit.rank for hit in result.hits if hit.chunk.source_uri.endswith(f"/{file}")]
     return Searched(ranks[0] if ranks else RETRIEVED + 1, evidence(result.hits, scored))

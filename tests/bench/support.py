@@ -81,7 +81,7 @@ def observe(run: Run) -> list[Result]:
         for found, right in _all_cases(run, embedder):
             progress(f"{right[0].name}: {len(right)} claims")
             others = {i: _others(found, case, i) for i, case in enumerate(right)}
-            checker = SupportChecker(embedder, found.lexical)
+            checker = SupportChecker(embedder, found.lexical, cited.ACCESS)
             results += [_observed(checker, case) for case in (*right, *spoil(right, others))]
             embedder.save()
     return results
@@ -318,7 +318,7 @@ def _print_speed(run: Run, results: Sequence[Result]) -> None:
     first, later, n_tokens = [], [], []
     with scratch() as folder, cited.collection(joined, folder / "x") as found:
         for (one, two), pair in zip(pairwise(cases), pairwise(joined), strict=False):
-            checker = SupportChecker(embedder, found.lexical)
+            checker = SupportChecker(embedder, found.lexical, cited.ACCESS)
             n_tokens += embedder.count_tokens([passage.text for passage in pair])
             first.append(_look_ms(checker, one.claim, pair))
             later.append(_look_ms(checker, two.claim, pair))

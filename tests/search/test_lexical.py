@@ -14,6 +14,7 @@ from rag.search.words import STOP_WORDS, prepared
 from rag.types import Access, IndexRow
 
 DOCS = Access(frozenset({"docs"}))
+EVERYTHING = Access(frozenset({"docs", "board"}))
 TEXTS = {
     1: ("en", "Either party may terminate this agreement by giving notices in writing."),
     2: ("de", "Die Kündigungsfristen für Verträge betragen drei Monate."),
@@ -252,8 +253,8 @@ def test_searching_goes_on_after_close_and_so_does_writing(tmp_path: Path) -> No
 
 
 def test_rare_words_weigh_more_and_weights_stay_positive(index: LexicalIndex) -> None:
-    assert index.idf("0017", "en") > index.idf("invoic", "en") > 0
-    assert index.idf("nowhere", "en") >= index.idf("0017", "en")
+    assert index.idf("0017", "en", EVERYTHING) > index.idf("invoic", "en", EVERYTHING) > 0
+    assert index.idf("nowhere", "en", EVERYTHING) >= index.idf("0017", "en", EVERYTHING)
 
 
 def test_content_terms_are_stems_without_the_words_that_carry_no_meaning(
@@ -273,9 +274,9 @@ def test_content_terms_are_stems_without_the_words_that_carry_no_meaning(
 def test_the_terms_of_hindi_and_thai_have_the_rarity_of_their_field(
     language: str, text: str, index: LexicalIndex
 ) -> None:
-    unknown = index.idf("nowhere", language)
+    unknown = index.idf("nowhere", language, EVERYTHING)
     for term in index.content_terms(text, language):
-        assert 0 < index.idf(term, language) < unknown
+        assert 0 < index.idf(term, language, EVERYTHING) < unknown
 
 
 def test_stop_words_are_spelt_as_they_are_looked_up() -> None:

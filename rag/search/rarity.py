@@ -1,0 +1,133 @@
+"""How rare a word is among what a caller may read.
+
+Tantivy weighs a word by the number of all chunks that hold it. A caller would see by the scores of
+what may be read whether anything hidden has a word. So each word's query is multiplied by what its
+rarity among the readable chunks is of that: what remains is as if nothing else were there.
+"""
+
+import json
+import math
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+
+import numpy as np
+import tantivy
+
+from rag.types import Access
+
+KEPT_CALLERS = 128  # who may read different things
+KEPT_WORDS = 2048  # of each of them
+EVERYTHING = ("", "")  # counted without a word
+
+Reads = tuple[frozenset[str], frozenset[int]]  # collections and lists
+Word = tuple[str, str]  # field and stem
+
+
+class Counted:
+    """Numbers of chunks that were counted, until the index changes. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[Reads, OrderedDict[Word, int]] = OrderedDict()
+
+    def get(self, reads: Reads, word: Word, count: Callable[[], int]) -> int:
+        """What is kept, or else what `count` returns."""
+        with self._lock:
+            words = self._kept.get(reads)
+            found = words.get(word) if words else None
+        if found is not None:
+            return found
+        found = count()
+        with self._lock:
+            words = self._kept.setdefault(reads, OrderedDict())
+            words[word] = found
+            self._kept.move_to_end(reads)
+            if len(words) > KEPT_WORDS:
+                words.popitem(last=False)
+            if len(self._kept) > KEPT_CALLERS:
+                self._kept.popitem(last=False)
+        return found
+
+
+class Readable:
+    """The chunks of an index, at one moment, that one caller may read."""
+
+    def __init__(
+        self, schema: tantivy.Schema, searcher: tantivy.Searcher, access: Access, counted: Counted
+    ) -> None:
+        self._schema = schema
+        self.searcher = searcher
+        self._reads = access.collections, access.lists
+        self._counted = counted
+        filters = {"collection": sorted(access.collections), "list": [0, *sorted(access.lists)]}
+        self.filters = [
+            tantivy.Query.const_score_query(
+                tantivy.Query.term_set_query(schema, field, values), 0.0
+            )
+            for field, values in filters.items()
+        ]
+
+    def __len__(self) -> int:
+        return self._counted.get(self._reads, EVERYTHING, lambda: self._count(self.filters))
+
+    def having(self, field: str, term: str) -> int:
+        """The number of them that hold a stem."""
+        if not self.searcher.doc_freq(field, term):
+            return 0
+
+        def count() -> int:
+            word = tantivy.Query.term_query(self._schema, field, term)
+            everything = len(self) == self.searcher.num_docs
+            return self._count([word] if everything else [word, *self.filters])
+
+        return min(len(self), self._counted.get(self._reads, (field, term), count))
+
+    def idf(self, field: str, term: str) -> float:
+        """Inverse document frequency of a stem, Robertson and Sparck Jones; > 0."""
+        n, having = len(self), self.having(field, term)
+        return math.log(1 + (n - having + 0.5) / (having + 0.5))
+
+    def correction(self) -> Callable[[str, str], float]:
+        """What makes Tantivy's weight of a stem in a field the readable chunks' own.
+
+        It is 0 where none of them holds it, and 1 where there is nothing else in the index.
+        """
+        n_all = self._n_held()
+        if len(self) == n_all:
+            return lambda field, term: float(self.searcher.doc_freq(field, term) > 0)
+
+        def correct(field: str, term: str) -> float:
+            if not self.having(field, term):
+                return 0.0
+            theirs = _tantivy_idf(n_all, self.searcher.doc_freq(field, term))
+            return self.idf(field, term) / theirs if theirs else 1.0
+
+        return correct
+
+    def _count(self, parts: list[tantivy.Query]) -> int:
+        query = tantivy.Query.boolean_query([(tantivy.Occur.Must, part) for part in parts])
+        return int(self.searcher.search(query, 1).count)
+
+    def _n_held(self) -> int:
+        """All chunks as Tantivy counts them for its weights: with those only marked as deleted.
+
+        Nothing but its explanation of a score tells, so one is asked for.
+        """
+        first = self.searcher.search(tantivy.Query.all_query(), 1, count=False).hits
+        if not first:
+            return 0
+        address = first[0][1]
+        (chunk_id,) = self.searcher.fast_field_values("chunk_id", [address])
+        itself = tantivy.Query.term_query(self._schema, "chunk_id", chunk_id)
+        explained = json.loads(itself.explain(self.searcher, address).to_json())
+        (idf,) = (part for part in explained["details"] if part["description"].startswith("idf"))
+        (n,) = (part for part in idf["details"] if part["description"].startswith("N,"))
+        return int(n["value"])
+
+
+def _tantivy_idf(n: int, having: int) -> float:
+    """Tantivy's weight, rounded as it rounds: of a word in almost all chunks little is left."""
+    one, half = np.float32(1), np.float32(0.5)
+    odds = (np.float32(n - having) + half) / (np.float32(having) + half)
+    return float(np.log(one + odds))
