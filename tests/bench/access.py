@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from rag.search.indexes import Indexes
 from rag.search.retrieve import BRANCH_K, Retriever
 from rag.settings import load_settings
-from rag.store import Store
+from rag.store import Said, Store
 from rag.types import Access, Chunk, NewDocument, Vectors
 from tests.bench import sets, stores
 from tests.bench.embedding import CachedEmbedder, cached_embedder, new_data_dir
@@ -126,10 +126,10 @@ def _grant(store: Store) -> None:
     groups = [f"g{number:03}" for number in range(LISTS)]
     for group in groups:
         store.add_principal("group", group)
-    wanted = {f"/made/{number:03}": [f"group:{group}"] for number, group in enumerate(groups)}
+    wanted = {f"/made/{number:03}": (f"group:{group}",) for number, group in enumerate(groups)}
     small = [_small(number) for number in range(SMALL)]
     for collection in (*small, LARGE):
-        store.sync_limits(collection, ["/made"], wanted)
+        store.sync_limits(collection, Said(["/made"], wanted))
     for number, (n_small, large, n_lists) in enumerate(READERS.values()):
         store.add_principal("user", _user(number))
         for group in groups[:n_lists]:
