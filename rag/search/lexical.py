@@ -11,7 +11,7 @@ Knows chunk ids, collections and text; knows nothing of vectors.
 
 import contextlib
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Self
 
@@ -19,7 +19,7 @@ import tantivy
 from icu4py import icu_version
 
 from rag.errors import SearchIndexError
-from rag.search.rarity import Counted, Readable
+from rag.search.rarity import Counted, Readable, Word
 from rag.search.words import HINDI, THAI, prepared
 from rag.text import question_language
 from rag.types import Access, IndexRow
@@ -136,7 +136,9 @@ class LexicalIndex:
         if not access.collections:
             return []
         readable = self._readable(access)
-        words = self._word_queries(query, readable.correction())
+        weights = self._weights(query)
+        readable.count(weights)
+        words = self._word_queries(weights, readable.correction())
         if not words:
             return []
         parts = (tantivy.Query.boolean_query(words), *readable.filters)
@@ -177,25 +179,27 @@ class LexicalIndex:
         return Readable(self._index.schema, self._index.searcher(), access, counted)
 
     def _word_queries(
-        self, query: str, correct: Callable[[str, str], float]
+        self, weights: Mapping[Word, float], correct: Callable[[str, str], float]
     ) -> list[tuple[tantivy.Occur, tantivy.Query]]:
-        """One for each word and field; none where `correct`, what its weight is times, is 0."""
-        schema = self._index.schema
-        asked_in = question_language(query, fallback="")
+        """One for each word; none where `correct`, what its weight is times, is 0."""
         queries = []
+        for (field, word), weight in weights.items():
+            if correction := correct(field, word):
+                found = tantivy.Query.term_query(self._index.schema, field, word)
+                queries.append(tantivy.Query.boost_query(found, weight * correction))
+        return [(tantivy.Occur.Should, word) for word in queries]
+
+    def _weights(self, query: str) -> dict[Word, float]:
+        """The words of a query in every field where they are looked for, with their weights."""
+        asked_in = question_language(query, fallback="")
+        weights: dict[Word, float] = {}
         for language in FIELDS:
             own = not asked_in or language == _field(asked_in)
             weight = 1.0 if own else FOREIGN_WEIGHT
             for word in self._query_words(query, language):
-                weights = {
-                    f"text_{language}": weight,
-                    f"heading_{language}": weight * HEADING_WEIGHT,
-                }
-                for field, of_field in weights.items():
-                    if correction := correct(field, word):
-                        found = tantivy.Query.term_query(schema, field, word)
-                        queries.append(tantivy.Query.boost_query(found, of_field * correction))
-        return [(tantivy.Occur.Should, word) for word in queries]
+                weights[f"text_{language}", word] = weight
+                weights[f"heading_{language}", word] = weight * HEADING_WEIGHT
+        return weights
 
     def _query_words(self, query: str, language: str) -> list[str]:
         """Those that carry meaning; all of them where none does."""

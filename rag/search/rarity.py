@@ -7,9 +7,11 @@ rarity among the readable chunks is of that: what remains is as if nothing else 
 
 import json
 import math
+import os
 import threading
-from collections import OrderedDict
-from collections.abc import Callable
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import tantivy
@@ -18,6 +20,7 @@ from rag.types import Access
 
 KEPT_CALLERS = 128  # who may read different things
 KEPT_WORDS = 2048  # of each of them
+_COUNTING = ThreadPoolExecutor(os.cpu_count(), "counting")  # Tantivy counts outside of the GIL
 EVERYTHING = ("", "")  # counted without a word
 
 Reads = tuple[frozenset[str], frozenset[int]]  # collections and lists
@@ -70,6 +73,11 @@ class Readable:
 
     def __len__(self) -> int:
         return self._counted.get(self._reads, EVERYTHING, lambda: self._count(self.filters))
+
+    def count(self, words: Iterable[Word]) -> None:
+        """Count these words, several at a time, where that has not been done."""
+        if len(self) < self.searcher.num_docs:
+            deque(_COUNTING.map(lambda word: self.having(*word), words), maxlen=0)
 
     def having(self, field: str, term: str) -> int:
         """The number of them that hold a stem."""

@@ -169,8 +169,9 @@ class _NotFiltered:
         self, query: str, k: int, correct: Callable[[str, str], float]
     ) -> list[tuple[int, float]]:
         """The best chunks, readable or not, by the words' weights as `correct` has them."""
-        words = tantivy.Query.boolean_query(self._indexes.lexical._word_queries(query, correct))
-        searcher = self._indexes.lexical._index.searcher()
+        lexical = self._indexes.lexical
+        queries = lexical._word_queries(lexical._weights(query), correct)
+        words, searcher = tantivy.Query.boolean_query(queries), lexical._index.searcher()
         hits = searcher.search(words, k, count=False).hits
         ids = searcher.fast_field_values("chunk_id", [address for _, address in hits])
         return [(int(i), float(score)) for i, (score, _) in zip(ids, hits, strict=True)]
