@@ -44,8 +44,11 @@ class Border(TyperGroup):
         """Run the command."""
         try:
             return super().invoke(ctx)
-        except (typer.Exit, typer.Abort, TyperException):
+        except (typer.Exit, TyperException):
             raise
+        except typer.Abort as abort:  # a question was not answered; all are asked before the deed
+            say("\nNothing was changed.")
+            raise typer.Exit(COULD_NOT) from abort
         except KeyboardInterrupt as interrupt:
             say("citadel: interrupted")
             raise typer.Exit(INTERRUPTED) from interrupt

@@ -26,7 +26,12 @@ def password_for(name: str, from_stdin: bool) -> str:
         raise BadRequest(
             "there is no terminal to type a password at", hint="Use --password-stdin in scripts."
         )
-    typed: str = typer.prompt(
-        f"Password for {name}", hide_input=True, confirmation_prompt=True, err=True
-    )
-    return obeying(name, typed)
+    typed = obeying(name, _typed(f"Password for {name}"))
+    if obeying(name, _typed("Repeat for confirmation")) != typed:
+        raise BadRequest("the two passwords are not the same", hint="Nothing was changed.")
+    return typed
+
+
+def _typed(prompt: str) -> str:
+    text: str = typer.prompt(prompt, hide_input=True, err=True)
+    return text

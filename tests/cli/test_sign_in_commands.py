@@ -121,3 +121,11 @@ def test_what_cannot_be_is_said(citadel: Citadel) -> None:
         assert (ended.code, ended.out) == (2, "")
         assert said in ended.err
     assert citadel("user", "list", "--json").json == {"users": []}
+
+
+def test_a_question_that_is_not_answered_changes_nothing_and_says_so(citadel: Citadel) -> None:
+    citadel("user", "add", "ann")
+    asked = citadel("forget", "ann", typed="n\n")
+    assert asked.code == 1
+    assert asked.err.endswith("Nothing was changed.\n")
+    assert citadel("user", "list", "--json").json["users"][0]["name"] == "ann"
