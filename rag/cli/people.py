@@ -1,12 +1,16 @@
 """`citadel user`, `citadel group` and `citadel access`: who there is, and who may read what."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rag.cli.app import CollectionOption, JsonOption, app, open_store, print_json, say
 from rag.cli.passwords import StdinOption, password_for
+
+if TYPE_CHECKING:
+    from rag.store import Person
+    from rag.store.accounts import WayIn
 
 users = typer.Typer(no_args_is_help=True, help="The people who may be granted something.")
 groups = typer.Typer(no_args_is_help=True, help="Groups of people.")
@@ -59,28 +63,35 @@ def add_user(
 
 @users.command("list")
 def list_users(ctx: typer.Context, as_json: JsonOption = False) -> None:
-    """Show all users with their groups."""
+    """Show all users with their groups, whether they have a password, and the last sign-in."""
     with open_store(ctx) as store:
-        found, held = store.people(), store.accounts.roles()
-    roles = {p.name: held.get(f"user:{p.name}", ()) for p in found}
+        found, ways = store.people(), store.accounts.ways_in()
     if as_json:
-        users_json = [
-            {
-                "name": p.name,
-                "disabled": p.disabled,
-                "groups": list(p.groups),
-                "roles": list(roles[p.name]),
-            }
-            for p in found
-        ]
-        print_json({"users": users_json})
+        print_json({"users": [_user_json(person, ways[person.name]) for person in found]})
         return
-    lines = []
-    for p in found:
-        marks = [*roles[p.name], *(["disabled"] if p.disabled else [])]
-        mark = f" ({', '.join(marks)})" if marks else ""
-        lines.append(f"{p.name}{mark}  {', '.join(p.groups)}".rstrip())
+    lines = [_user_line(person, ways[person.name]) for person in found]
     typer.echo("\n".join(lines) or "There are no users yet. Add one with: citadel user add NAME")
+
+
+def _user_json(person: "Person", way: "WayIn") -> dict[str, object]:
+    last = way.last_sign_in
+    return {
+        "name": person.name,
+        "disabled": person.disabled,
+        "groups": list(person.groups),
+        "roles": list(person.roles),
+        "password": way.has_password,
+        "last_sign_in": None if last is None else last.isoformat(),
+    }
+
+
+def _user_line(person: "Person", way: "WayIn") -> str:
+    marks = [*person.roles, *(["disabled"] if person.disabled else [])]
+    name = f"{person.name} ({', '.join(marks)})" if marks else person.name
+    last = f"last sign-in {way.last_sign_in:%Y-%m-%d %H:%M} UTC" if way.last_sign_in else ""
+    password = f"{'a' if way.has_password else 'no'} password"
+    groups = ", ".join(person.groups)
+    return "  ".join(filter(None, (name, groups, f"{password}, {last or 'no sign-in on record'}")))
 
 
 @users.command("disable")
@@ -173,8 +184,9 @@ def join(ctx: typer.Context, group: Name, members: Annotated[list[str], typer.Ar
 def leave(ctx: typer.Context, group: Name, members: Annotated[list[str], typer.Argument()]) -> None:
     """Take users out of a group."""
     with open_store(ctx) as store:
-        store.leave_group(group, members)
-    typer.echo(f"{', '.join(members)}: no longer in group:{group}")
+        left = store.leave_group(group, members)
+    for name in members:
+        typer.echo(f"{name}: {'no longer' if name in left else 'was not'} in group:{group}")
 
 
 @groups.command("remove")

@@ -3,7 +3,9 @@
 A role is a user's or a group's; a group's counts for its members. The operator needs none.
 """
 
+import json
 from dataclasses import dataclass
+from datetime import datetime
 from typing import get_args
 
 from sqlalchemy import ColumnElement, and_, delete, insert, select
@@ -28,6 +30,14 @@ class Account:
     roles: frozenset[Role]
     groups: tuple[str, ...]
     collections: dict[str, Right]  # by name
+
+
+@dataclass(frozen=True, slots=True)
+class WayIn:
+    """Whether a user has a password, and the last sign-in that the audit records know of."""
+
+    has_password: bool
+    last_sign_in: datetime | None
 
 
 class Accounts:
@@ -78,6 +88,23 @@ class Accounts:
                 tuple(sorted(connection.scalars(named))),
                 dict(reversed(dict(rights).items())),  # of two rights, manage is the last
             )
+
+    def ways_in(self) -> dict[str, WayIn]:
+        """How each user can sign in and when that was last done, by name."""
+        have, records = tables.passwords, tables.audit
+        joined = _principals.outerjoin(have, have.c.user_id == _principals.c.id)
+        users = select(_principals.c.id, _principals.c.name, have.c.user_id).select_from(joined)
+        signed = select(records.c.at, records.c.record).where(records.c.kind == "sign_in")
+        last: dict[int, datetime] = {}
+        with self._database.read() as connection:
+            found = connection.execute(users.where(_principals.c.kind == "user")).all()
+            for at, record in connection.execute(signed.order_by(records.c.seq)):
+                principal = json.loads(record).get("detail", {}).get("principal")
+                if principal is not None:  # a failure names nobody
+                    last[principal] = at
+        return {
+            name: WayIn(password is not None, last.get(number)) for number, name, password in found
+        }
 
     def give_role(self, principal: str, role: Role) -> None:
         """Give a role to `user:NAME` or to all in `group:NAME`.

@@ -130,20 +130,22 @@ def join(connection: Connection, group: str, users: Iterable[str]) -> None:
         audit.append(connection, "joined", {"group": group_id, "principals": joined})
 
 
-def leave(connection: Connection, group: str, users: Iterable[str]) -> None:
-    """Take users out of a group.
+def leave(connection: Connection, group: str, users: Iterable[str]) -> list[str]:
+    """Take users out of a group; returns those who were in it.
 
     Raises:
         NotFound: there is no such group or user; then nobody leaves.
     """
     group_id = find(connection, "group", group)
-    numbers = [find(connection, "user", name) for name in users]
-    connection.execute(
-        delete(_memberships).where(
-            _memberships.c.group_id == group_id, _memberships.c.user_id.in_(numbers)
-        )
-    )
-    audit.append(connection, "left", {"group": group_id, "principals": sorted(numbers)})
+    numbers = {find(connection, "user", name): name for name in users}
+    left = connection.scalars(
+        delete(_memberships)
+        .where(_memberships.c.group_id == group_id, _memberships.c.user_id.in_(numbers))
+        .returning(_memberships.c.user_id)
+    ).all()
+    if left:
+        audit.append(connection, "left", {"group": group_id, "principals": sorted(left)})
+    return sorted(numbers[number] for number in left)
 
 
 def people(connection: Connection) -> list[Person]:

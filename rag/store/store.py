@@ -242,14 +242,14 @@ class Store:
         with self._database.write() as connection:
             people.join(connection, group, users)
 
-    def leave_group(self, group: str, users: Sequence[str]) -> None:
-        """Take users out of a group.
+    def leave_group(self, group: str, users: Sequence[str]) -> list[str]:
+        """Take users out of a group; returns those who were in it.
 
         Raises:
             NotFound: there is no such group or user; then nobody leaves.
         """
         with self._database.write() as connection:
-            people.leave(connection, group, users)
+            return people.leave(connection, group, users)
 
     def people(self) -> list[Person]:
         """All users by name."""

@@ -126,13 +126,24 @@ def test_what_is_granted_and_limited_is_shown(office: Citadel, docs: Path) -> No
     assert shown["limits"][0]["principals"] == ["group:hr", "user:ann"]
     assert office("group", "list").out == "hr  ann\n"
     assert office("user", "disable", "ann").code == 0
-    assert office("user", "list").out == "ann (disabled)  hr\nbob\n"
+    listed = office("user", "list").out.splitlines()
+    assert listed == [
+        "ann (disabled)  hr  no password, no sign-in on record",
+        "bob  no password, no sign-in on record",
+    ]
     assert titles(office, "ann") == set()
 
 
 def test_people_are_added_and_removed(office: Citadel) -> None:
     assert office("user", "add", "eve", "--group", "hr").out == "added user:eve\n"
-    assert office("user", "list").out == "ann  hr\nbob\neve  hr\n"
+    listed = office("user", "list", "--json").json["users"]
+    assert [(u["name"], u["groups"]) for u in listed] == [
+        *(("ann", ["hr"]), ("bob", []), ("eve", ["hr"])),
+    ]
+    assert office("group", "join", "hr", "bob").code == 0
+    left = office("group", "leave", "hr", "bob", "eve").out
+    assert left == "bob: no longer in group:hr\neve: no longer in group:hr\n"
+    assert office("group", "leave", "hr", "bob").out == "bob: was not in group:hr\n"
     assert office("group", "join", "hr", "bob").code == 0
     assert office("user", "remove", "eve").code == 0
     assert office("group", "list").out == "hr  ann, bob\n"

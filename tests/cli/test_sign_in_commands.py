@@ -60,7 +60,10 @@ def test_a_user_is_added_with_a_password_and_a_role_and_signed_out_again(
         assert store.signing.session(token) is None
     changed = citadel("user", "role", "ann", "--give", "auditor", "--take", "admin")
     assert changed.out == "user:ann: auditor\n"
-    assert citadel("user", "list").out == "ann (auditor)\n"
+    listed = citadel("user", "list").out
+    assert re.fullmatch(r"ann \(auditor\)  a password, last sign-in 2\d{3}-.* UTC\n", listed)
+    [ann_json] = citadel("user", "list", "--json").json["users"]
+    assert (ann_json["password"], ann_json["last_sign_in"][:1]) == (True, "2")
 
 
 def test_a_password_is_typed_twice_and_not_shown(citadel: Citadel) -> None:

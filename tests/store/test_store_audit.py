@@ -181,7 +181,7 @@ ACTS: dict[str, Callable[[Store], object]] = {
     "disabled": lambda s: s.set_disabled("ann", True),
     "enabled": lambda s: s.set_disabled("ann", False),
     "joined": lambda s: s.join_group("hr", ["ann"]),
-    "left": lambda s: s.leave_group("hr", ["ann"]),
+    "left": lambda s: (s.join_group("hr", ["ann"]), s.leave_group("hr", ["ann"])),
     "granted": lambda s: s.grant("docs", "user:ann", "read"),
     "revoked": lambda s: (s.grant("docs", "group:hr", "read"), s.revoke("docs", "group:hr")),
     "limited": lambda s: s.limit("docs", "/a", ["user:ann"]),
@@ -232,6 +232,7 @@ def test_what_changes_nothing_leaves_none(chain: Store) -> None:
     commit(chain, "/a", "one")
     assert chain.revoke("docs", "user:ann") is False
     chain.join_group("hr", [])
+    assert chain.leave_group("hr", ["ann"]) == []
     chain.sync_limits("docs", Said(["/"]))
     chain.remove_sources("docs", ["/nowhere"])
     assert records(chain, after=before) == []
