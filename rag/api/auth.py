@@ -55,9 +55,10 @@ OPEN_PATHS = frozenset(
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 PROXY_HEADERS = ("forwarded", "x-real-ip", "via")  # and every X-Forwarded-*
 HINT = (
-    "Sign in at /login, or send an API key or the token that `citadel token` prints as "
-    "'Authorization: Bearer …'."
+    "Sign in at /login, or send an API key as 'Authorization: Bearer …'; your administrator "
+    "has both to give."
 )
+HERE = "On this machine, `citadel token` prints the operator's."
 ASK_ADMIN = "Ask your administrator."
 _HOST = re.compile(r"(?P<name>[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:(?P<port>\d{1,5}))?")
 
@@ -121,7 +122,9 @@ class Gate:
         by_proxy = self.proxied is not None and self.proxied.is_from_proxy(scope)
         if not by_proxy and await is_same_user(scope, headers):
             return Caller("same_user", "operator")
-        raise Unauthorized("this request shows no valid credential", hint=HINT)
+        raise Unauthorized(
+            "this request shows no valid credential", hint=hint_for(scope, HINT, HERE)
+        )
 
     async def _bearer(self, scope: Scope, headers: Headers) -> Caller:
         scheme, _, token = headers["authorization"].partition(" ")
@@ -130,7 +133,7 @@ class Gate:
             return Caller("bearer", "operator")
         if scheme.lower() == "bearer" and token.startswith(KEY_PREFIX):
             return await to_thread.run_sync(_of_key, _store(scope), token, _named(headers))
-        raise Unauthorized("the token is not valid", hint=HINT)
+        raise Unauthorized("the token is not valid", hint=hint_for(scope, HINT, HERE))
 
     def _refuse_other_sites(self, headers: Headers, method: str) -> None:
         """What a browser sends unasked (a cookie, a proxy's word) counts for our own pages only."""
@@ -156,7 +159,7 @@ def _of_session(store: Store, token: str) -> Caller:
     if signed_in is None:
         raise Unauthorized(
             "the session has ended",
-            hint="Sign in again at /login, or by a link that `citadel user link` prints.",
+            hint="Sign in again at /login, or ask your administrator for a link.",
         )
     return Caller("session", signed_in.owner, roles=signed_in.roles, credential=signed_in.id)
 
@@ -169,7 +172,7 @@ def _of_key(store: Store, token: str, act_for: str | None) -> Caller:
     held = store.keys.held(token)
     if held is None:
         raise Unauthorized(
-            "the key is not valid, or not any more", hint="`citadel key list` shows the keys."
+            "the key is not valid, or not any more", hint="Ask your administrator for another."
         )
     rights = frozenset(right for right in ALL_RIGHTS if right in held.scopes)
     if act_for is None:
@@ -289,6 +292,14 @@ def for_operator(caller: Caller) -> None:
     for_rights(caller, "admin")
     if caller.owner != "operator":
         raise Forbidden("this is for the operator of the server", hint=ASK_ADMIN)
+
+
+def hint_for(scope: Scope, said: str, command: str) -> str:
+    """What is said to everybody, and the operator's command to who is on this machine."""
+    caller, _ = _ends(scope)
+    near = caller is not None and caller.address.is_loopback
+    forwarded = any(_is_proxy_header(name) for name in Headers(scope=scope))
+    return f"{said} {command}" if near and not forwarded else said
 
 
 def _ends(scope: Scope) -> tuple[peer.Endpoint | None, peer.Endpoint | None]:

@@ -76,7 +76,7 @@ def _may_give(caller: Caller, scopes: list[Scope]) -> None:
     if caller.kind == "key" and not caller.rights.issuperset(scopes):
         raise Forbidden(
             "a key cannot make one that may be used for more than itself",
-            hint="Make it with a session, or with `citadel key add`.",
+            hint="Sign in and make it, or ask your administrator for it.",
         )
 
 

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Form, Query, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from rag.api import models, requests
-from rag.api.auth import COOKIE, Gate, host_name, is_loopback_name
+from rag.api.auth import COOKIE, Gate, hint_for, host_name, is_loopback_name
 from rag.api.backing import appliance_of
 from rag.api.callers import Anyone
 from rag.api.docs import documented
@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 router = APIRouter(tags=["login"])
 
 ANY_ADDRESS = frozenset({"0.0.0.0", "::"})  # noqa: S104  compared with, not bound to
+LINK_HINT = "Ask your administrator for another: each works once, within an hour."
+LINK_HERE = "On this machine `citadel user link` makes one, and `citadel serve` when it starts."
 AT_ONCE = 2  # passwords that are checked: each takes 64 MiB and a core
 FORM = {"text/html": {"schema": {"type": "string"}}}
 
@@ -55,7 +57,9 @@ async def make_login_link(
     if caller.kind not in ("bearer", "same_user"):
         raise Forbidden(
             "a browser session or a key cannot make login links",
-            hint="Use the API token, or `citadel user link` on the server.",
+            hint=hint_for(
+                request.scope, "Ask your administrator.", "On this machine: `citadel user link`."
+            ),
         )
     store = (await appliance_of(request)).store
     owner: Owner = "operator"
@@ -90,8 +94,7 @@ async def log_in(
         await _record_failure(store, "link")
         error = Unauthorized(
             "this login link has been used or has expired",
-            hint="`citadel user link` makes another, and `citadel serve` when it starts: "
-            "each works once, within an hour.",
+            hint=hint_for(request.scope, LINK_HINT, LINK_HERE),
         )
         if "text/html" not in request.headers.get("accept", ""):
             raise error

@@ -78,7 +78,7 @@ async def set_password(
     if caller.kind != "session" or caller.owner == "operator":
         raise Forbidden(
             "only a user who has signed in has a password to change",
-            hint="`citadel user password NAME` sets anybody's.",
+            hint="Sign in by name first; your administrator can set anybody's.",
         )
     store = appliance.store
     name, has_one, how = await to_thread.run_sync(_signed_in, store, caller)

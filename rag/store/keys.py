@@ -135,7 +135,7 @@ class Keys:
         with self._database.write() as connection:
             if not connection.execute(ended.values(revoked_at=self._clock())).rowcount:
                 raise NotFound(
-                    f"there is no key {key_id} in use", hint="`citadel key list` shows them."
+                    f"there is no key {key_id} in use", hint="Look at the list of keys again."
                 )
             audit.append(connection, "key_revoked", {"key": key_id})
 

@@ -237,7 +237,7 @@ def test_everyone_else_is_shut_out(live: Live, caller: str) -> None:
     assert {route for route, response in found.items() if response.status_code != 401} == set()
     for response in found.values():
         assert response.headers["content-type"] == "application/problem+json"
-        assert "citadel" in response.json()["hint"]
+        assert "administrator" in response.json()["hint"]
         assert response.headers["www-authenticate"].startswith("Bearer")
 
 

@@ -41,6 +41,20 @@ def test_a_link_works_once(live: Live) -> None:
     assert "citadel serve" in again.json()["hint"]
 
 
+def test_who_is_not_on_this_machine_is_told_to_ask_and_no_command(live: Live) -> None:
+    link, far = link_of(live), {"X-Forwarded-For": "192.0.2.7"}
+    with live.client() as browser:
+        assert browser.get(link).status_code == 303
+    with live.client(headers=far) as browser:
+        answers = [browser.get(link), browser.get("/v1/status")]
+        answers.append(browser.get("/v1/status", headers={"Authorization": "Bearer wrong"}))
+        answers.append(browser.get("/v1/status", headers={"Authorization": "Bearer ck_wrong"}))
+    for answer in answers:
+        assert answer.status_code == 401
+        assert "administrator" in answer.json()["hint"]
+        assert "citadel" not in answer.json()["hint"]
+
+
 def test_who_is_signed_in_gets_the_page_from_a_used_link(live: Live) -> None:
     link = link_of(live)
     with live.client() as browser:
