@@ -10,6 +10,7 @@ from fastapi import APIRouter, Form, Query, Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from rag.api import models, requests
+from rag.api.address import ANY_ADDRESS, base_url
 from rag.api.auth import COOKIE, Gate, hint_for, host_name, is_loopback_name
 from rag.api.backing import appliance_of
 from rag.api.callers import Anyone
@@ -23,7 +24,6 @@ from rag.store import LINK_TTL, SESSION_TTL, How, Owner, Store
 logger = logging.getLogger(__name__)
 router = APIRouter(tags=["login"])
 
-ANY_ADDRESS = frozenset({"0.0.0.0", "::"})  # noqa: S104  compared with, not bound to
 LINK_HINT = "Ask your administrator for another: each works once, within an hour."
 LINK_HERE = "On this machine `citadel user link` makes one, and `citadel serve` when it starts."
 AT_ONCE = 2  # passwords that are checked: each takes 64 MiB and a core
@@ -37,12 +37,6 @@ class SignIn:
         self.attempts = Attempts()
         self.options = list(options)  # other ways, as (label, address), for the form
         self.at_once = CapacityLimiter(AT_ONCE)
-
-
-def base_url(host: str, port: int) -> str:
-    """The address of a server that listens on `host`, as a browser on this machine reaches it."""
-    name = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
-    return f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
 
 
 @router.post("/v1/login-links", response_model=models.LoginLink, responses=documented(403, 404))

@@ -12,10 +12,10 @@ from typing import NamedTuple
 import uvicorn
 from fastapi import FastAPI
 
+from rag.api.address import Address, base_url, names_elsewhere, published
 from rag.api.app import create_app
 from rag.api.backing import Backing
 from rag.api.company import Company
-from rag.api.login import base_url
 from rag.api.page import Page
 from rag.api.quotas import Shares
 from rag.api.tokens import api_token
@@ -60,8 +60,12 @@ def serve(settings: Settings, *, with_page: bool = True) -> int:
         environment = {"CITADEL_API_URL": api, "CITADEL_PUBLIC_URL": settings.public_url or ""}
         page = Page(settings.host, ui_port, environment, _say) if with_page else None
         server = Server(server_config(app), app.state.backing, api_socket)
-        urls = Urls(f"{settings.public_url or api}/login?token=", api, opening)
-        return asyncio.run(_run(server, page, urls))
+        base = settings.public_url or api
+        others = [] if settings.public_url else names_elsewhere(settings.host)
+        elsewhere = [base_url(name, port) for name in others]
+        urls = Urls(f"{base}/login?token=", api, opening, elsewhere)
+        with published(settings.data_dir, Address(base, [*elsewhere, base][0])):
+            return asyncio.run(_run(server, page, urls))
 
 
 class Opening:
@@ -99,6 +103,7 @@ class Urls(NamedTuple):
     login: str  # without its token
     api: str
     tokens: Opening
+    elsewhere: list[str]  # of the same, as other machines reach it
 
 
 class Server(uvicorn.Server):
@@ -158,6 +163,10 @@ async def _announce(
         _say("The link logs one browser in, once, within an hour, as the operator.")
     if urls.tokens.admin:
         _say(f"The first admin, user {FIRST_ADMIN!r}, signs in by {urls.login}{urls.tokens.admin}")
+    if urls.elsewhere:
+        addresses = " or ".join(f"{base}/login" for base in urls.elsewhere)
+        _say(f"From other machines: {addresses}")
+        _say("This is plain HTTP, which others on the network can read: deploy/README.md has TLS.")
     _say(f"API: {urls.api}/docs (token: `citadel token`). Press Ctrl-C to stop.")
 
 

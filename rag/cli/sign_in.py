@@ -32,14 +32,20 @@ def make_link(
     ] = None,
 ) -> None:
     """Print a link that signs one browser in, once, within the hour."""
-    from rag.api.login import base_url
+    from rag.api.address import base_url, running
 
     frame: Frame = ctx.obj
     settings = frame.settings()
     with open_store(ctx) as store:
         token = store.signing.link("operator" if name is None else store.user_number(name))
-    base = settings.public_url or base_url(settings.host, settings.port)
-    typer.echo(f"{base}/login?token={token}")
+    server = running(settings.data_dir)
+    if server is None:
+        base = base_url(settings.host, settings.port)
+        if settings.public_url is None:
+            say(f"No server runs here at this moment; the link is for one at {base}.")
+    else:  # the operator is on this machine, a user perhaps on another
+        base = server.here if name is None else server.elsewhere
+    typer.echo(f"{settings.public_url or base}/login?token={token}")
 
 
 @users.command("role")

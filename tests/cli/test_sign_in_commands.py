@@ -10,6 +10,7 @@ import pytest
 from commands import COMMAND, Ended, environment
 from typer.testing import CliRunner
 
+from rag.api.address import Address, published, running
 from rag.cli.app import app
 from rag.settings import Settings
 from rag.store import Store
@@ -132,3 +133,19 @@ def test_a_question_that_is_not_answered_changes_nothing_and_says_so(citadel: Ci
     assert asked.code == 1
     assert asked.err.endswith("Nothing was changed.\n")
     assert citadel("user", "list", "--json").json["users"][0]["name"] == "ann"
+
+
+def test_a_link_leads_to_the_server_that_runs(citadel: Citadel) -> None:
+    citadel("user", "add", "ann")
+    address = Address("http://127.0.0.1:18700", "http://box:18700")
+    with published(citadel.data_dir, address):
+        assert citadel("user", "link", "ann").out.startswith("http://box:18700/login?token=")
+        assert citadel("user", "link").out.startswith("http://127.0.0.1:18700/login?token=")
+        behind = citadel("user", "link", "ann", CITADEL_PUBLIC_URL="https://citadel.example")
+        assert behind.out.startswith("https://citadel.example/login?token=")
+        with published(citadel.data_dir, Address("http://x:1", "http://x:1")):
+            assert running(citadel.data_dir) == address
+    assert running(citadel.data_dir) is None
+    alone = citadel("user", "link", "ann")
+    assert alone.out.startswith("http://127.0.0.1:8000/login?token=")
+    assert "No server runs here" in alone.err
