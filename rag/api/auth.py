@@ -50,7 +50,7 @@ from rag.types import Access
 COOKIE = "citadel_session"
 ACT_FOR = "x-citadel-user"
 OPEN_PATHS = frozenset(
-    {"/healthz", "/readyz", "/login", "/login/oidc", "/login/oidc/callback", "/login/proxy"}
+    {"/", "/healthz", "/readyz", "/login", "/login/oidc", "/login/oidc/callback", "/login/proxy"}
 )
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 PROXY_HEADERS = ("forwarded", "x-real-ip", "via")  # and every X-Forwarded-*

@@ -1,5 +1,6 @@
 """The API's own documentation: OpenAPI, and Swagger UI from local files."""
 
+import re
 from importlib.resources import files
 from typing import Any
 
@@ -114,6 +115,7 @@ def openapi(app: FastAPI) -> dict[str, Any]:
         "session": {"type": "apiKey", "in": "cookie", "name": "citadel_session"},
     }
     for operation in (each for path in document["paths"].values() for each in path.values()):
+        operation["summary"] = _first_sentence(operation["description"])
         if "requestBody" in operation:  # which may be no text at all, or too much of it
             for status in WITH_A_BODY:
                 operation["responses"].setdefault(str(status), _problem(status))
@@ -123,6 +125,11 @@ def openapi(app: FastAPI) -> dict[str, Any]:
         if "examples" in shape:
             shape["examples"] = [_with_nulls(each, shape, shapes) for each in shape["examples"]]
     return document
+
+
+def _first_sentence(text: str) -> str:
+    """What an operation is listed by; FastAPI would list it by its function's name."""
+    return re.split(r"\.(?:\s|$)", " ".join(text.split()), maxsplit=1)[0]
 
 
 @router.get("/docs")

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Form, Query, Request
+from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from rag.api import models, requests
@@ -94,6 +95,20 @@ async def log_in(
             raise error
         return _form(request, error=error)
     return response  # who opens a used link again, but is still signed in, just gets the page
+
+
+@router.get("/", include_in_schema=False)
+async def front_door(request: Request) -> RedirectResponse:
+    """A browser that was given this address alone goes to the page, or to sign in first.
+
+    Raises:
+        HTTPException: it is a program, for which there is nothing here.
+    """
+    if "text/html" not in request.headers.get("accept", ""):
+        raise HTTPException(404)
+    store, token = (await appliance_of(request)).store, request.cookies.get(COOKIE, "")
+    signed_in = await to_thread.run_sync(store.signing.session, token)
+    return RedirectResponse("/login" if signed_in is None else page_url(request), 303)
 
 
 def api_url(request: Request) -> str:

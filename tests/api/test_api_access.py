@@ -123,6 +123,7 @@ ROUTES = {
     ("GET", "(none)"): Call("/v1/no-such-thing", status=404),
 }
 OPEN_ROUTES = {
+    ("GET", "/"): Call("/", status=404),  # to a program
     ("GET", "/healthz"): Call("/healthz"),
     ("GET", "/readyz"): Call("/readyz"),
     ("GET", "/login"): Call("/login?token=wrong", status=401),

@@ -53,7 +53,8 @@ def operations(openapi: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
 def test_every_operation_says_what_it_does(openapi: dict[str, Any]) -> None:
     assert len(operations(openapi)) > 15
     for name, operation in operations(openapi):
-        assert operation["summary"], name
+        assert " " in operation["summary"], name
+        assert operation["description"].startswith(operation["summary"].split(" ")[0]), name
         assert operation["description"], name
         assert operation["tags"], name
 

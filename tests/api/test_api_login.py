@@ -124,3 +124,15 @@ def test_a_token_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
 def test_a_weak_token_is_refused(tmp_path: Path, token: str) -> None:
     with pytest.raises(ConfigError, match="16 or more"):
         api_token(load_settings(data_dir=tmp_path, token=token))
+
+
+def test_a_browser_at_the_bare_address_is_led_on_and_a_program_is_not(live: Live) -> None:
+    html = {"Accept": "text/html"}
+    with live.client() as browser:
+        assert browser.get("/", headers=html).headers["location"] == "/login"
+        browser.get(link_of(live))
+        led = browser.get("/", headers=html)
+        assert led.status_code == 303
+        assert str(UI_PORT) in led.headers["location"]
+        told = browser.get("/", headers={"Accept": "application/json"})
+    assert (told.status_code, told.json()["status"]) == (404, 404)
