@@ -5,14 +5,24 @@ a name that changes with the code that converts.
 """
 
 import hashlib
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
 import rag.search.convert
+from rag.acting import SYSTEM, acting
 from rag.search.embed import Embedder, load_embedder
 from rag.settings import Settings
+
+
+@pytest.fixture(autouse=True)
+def nobody_acts() -> Iterator[None]:
+    """Who acts in one test, a command's operator say, is not who acts in the next."""
+    token = acting.set(SYSTEM)
+    yield
+    acting.reset(token)
 
 
 @pytest.fixture(scope="session")
