@@ -4,8 +4,8 @@ A request needs one of three:
 
 1. `Authorization: Bearer <token>`: the API token, or an API key of a user or of the operator, which
    may be used for what its scopes say. A key with the scope `act_as` acts for the user that the
-   header `X-Citadel-User` names; whoever else sends that header is refused, so that nobody reads
-   as himself what was meant to be read as another.
+   header `X-Citadel-User` names, while its owner is an admin or the operator; whoever else sends
+   that header is refused, so that nobody reads as himself what was meant to be read as another.
 2. The cookie `citadel_session`, which a browser gets when it signs in. Cookies know no ports, so a
    page of another server on this machine could make the browser send it: a request that changes
    something must come from this origin or from the page's, and one that another site caused is
@@ -177,7 +177,7 @@ def _of_key(store: Store, token: str, act_for: str | None) -> Caller:
     rights = frozenset(right for right in ALL_RIGHTS if right in held.scopes)
     if act_for is None:
         return Caller("key", held.owner, rights, held.roles, held.id)
-    number = store.accounts.enabled_user(act_for) if "act_as" in held.scopes else None
+    number = store.accounts.enabled_user(act_for) if held.may_act else None
     if number is None:
         raise _may_not_act()
     return Caller("key", number, rights - {"admin"}, credential=held.id)

@@ -34,8 +34,9 @@ def add_key(
 ) -> None:
     """Make a key and print it, this once. It never reads more than its owner may.
 
-    With act_as it acts for the user whom a request names in the header X-Citadel-User; give such a
-    key to a user who may read nothing, so that a request without the header finds nothing.
+    With act_as it acts for the user whom a request names in the header X-Citadel-User, as long as
+    its owner is an admin. Give such a key to an admin who may read nothing, so that a request
+    without the header finds nothing.
     """
     valid_for = None if days is None else timedelta(days=days)
     with open_store(ctx) as store:

@@ -1,8 +1,8 @@
 """API keys of systems: shown once, kept as their SHA-256, good for what their scopes say.
 
 A key belongs to a user or to the operator and never may more than its owner; the one exception is
-the scope `act_as`, which only who administers can give: with it a key acts for the user that a
-request names.
+the scope `act_as`, with which a key acts for the user that a request names. Only keys of admins and
+of the operator have it, and only as long as their owner is one.
 """
 
 import secrets
@@ -54,6 +54,11 @@ class Held:
     scopes: frozenset[Scope]
     roles: frozenset[Role]
 
+    @property
+    def may_act(self) -> bool:
+        """Whether it acts for others now: what its owner was when it was made does not count."""
+        return "act_as" in self.scopes and _may_own_acting(self.owner, self.roles)
+
 
 class Keys:
     """Makes keys, and tells whose they are. Safe to share between threads."""
@@ -74,7 +79,7 @@ class Keys:
 
         Raises:
             BadRequest: the name or the scopes are none, or the owner has too many keys.
-            Forbidden: the owner is disabled or gone.
+            Forbidden: the owner is disabled or gone, or acts for others without being an admin.
         """
         named, wanted = _named(name), _wanted(scopes)
         token, time = KEY_PREFIX + secrets.token_urlsafe(TOKEN_BYTES), self._clock()
@@ -82,6 +87,8 @@ class Keys:
             number = people.operator(connection) if owner == "operator" else owner
             if people.enabled_owner(connection, number) is None:
                 raise Forbidden("the owner of the key is disabled or gone")
+            if "act_as" in wanted:
+                _refuse_acting(owner, people.roles_of(connection, number))
             _refuse_too_many(connection, number, time)
             row = insert(_keys).values(
                 token_sha256=digest(token),
@@ -183,6 +190,18 @@ def _wanted(scopes: Collection[Scope]) -> list[Scope]:
             hint=f"The scopes are {', '.join(SCOPES)}; act_as goes with others.",
         )
     return [scope for scope in SCOPES if scope in scopes]
+
+
+def _may_own_acting(owner: Owner, roles: frozenset[Role]) -> bool:
+    return owner == "operator" or "admin" in roles
+
+
+def _refuse_acting(owner: Owner, roles: frozenset[Role]) -> None:
+    if not _may_own_acting(owner, roles):
+        raise Forbidden(
+            "only a key of an admin or of the operator acts for others",
+            hint="Give the owner the role admin, which alone opens no document, or leave act_as.",
+        )
 
 
 def _refuse_too_many(connection: Connection, number: int, time: datetime) -> None:

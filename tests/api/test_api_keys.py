@@ -219,6 +219,7 @@ def test_a_key_stops_with_its_owner_and_when_it_is_revoked(live: Live, people: S
 
 
 def test_a_key_acts_for_the_user_that_a_request_names(live: Live, people: Store) -> None:
+    people.accounts.give_role("user:jim", "admin")
     key = key_of(people, "jim", "query", "search", "admin", "act_as")
     with shown(live, key) as client:
         assert client.get("/v1/documents").json()["total"] == 0
@@ -231,6 +232,10 @@ def test_a_key_acts_for_the_user_that_a_request_names(live: Live, people: Store)
             answer = client.get(path, headers={"X-Citadel-User": "ida"})
             assert answer.status_code == 403, "nobody administers in disguise"
         assert client.get("/v1/me").json()["name"] == "jim"
+        people.accounts.take_role("user:jim", "admin")
+        answer = client.get("/v1/documents", headers={"X-Citadel-User": "ida"})
+        assert answer.status_code == 403, "a key acts no longer than its owner is an admin"
+        assert client.get("/v1/documents").json()["total"] == 0
 
 
 def test_nobody_else_acts_for_a_user_and_keys_do_not_learn_who_there_is(
@@ -275,7 +280,9 @@ def test_users_make_keys_to_read_with_and_admins_all(live: Live, people: Store) 
         assert listed == {name: key[name] for name in listed}
         assert key["key"] not in jim.get("/v1/keys").text
         assert jim.get("/v1/keys?all=true").status_code == 403
-        assert made(ida, "ingest", "act_as", user="jim").json()["owner"] == "jim"
+        assert made(ida, "ingest", user="jim").json()["owner"] == "jim"
+        assert made(ida, "query", "act_as", user="jim").status_code == 403, "jim is no admin"
+        assert made(ida, "query", "act_as").json()["owner"] == "ida"
         assert made(ida, "query", user="eve").status_code == 404
         people.set_disabled("max", True)
         assert made(ida, "query", user="max").status_code == 403
