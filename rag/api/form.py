@@ -31,7 +31,7 @@ button { color: var(--card); background: var(--act); }
 [role=alert] { margin: 0; padding: .75rem; border-left: 4px solid var(--bad); color: var(--bad); }
 .hint { margin: 1.5rem 0 0; font-size: .9rem; }
 """
-PAGE = Template("""<!doctype html>
+HEAD = """<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -42,7 +42,10 @@ PAGE = Template("""<!doctype html>
 <body>
 <main>
 <h1>Sign in to Citadel</h1>
-$alert<form method="post" action="/login">
+"""
+PAGE = Template(
+    HEAD
+    + """$alert<form method="post" action="/login">
 <label for="name">Name</label>
 <input id="name" name="name" value="$name" autocomplete="username" autocapitalize="none"
  spellcheck="false" maxlength="100" required$describe>
@@ -55,7 +58,21 @@ $others<p class="hint">No password? Ask your administrator for one, or for a log
 </main>
 </body>
 </html>
-""")
+"""
+)
+LINK_PAGE = Template(
+    HEAD
+    + """<p>This link signs you in as <strong>$name</strong>.$now
+Go on only if it was meant for you.</p>
+<form method="post" action="/login">
+<input type="hidden" name="token" value="$token">
+<button type="submit">Sign in as $name</button>
+</form>
+</main>
+</body>
+</html>
+"""
+)
 _STYLE_HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
 
 
@@ -81,6 +98,13 @@ def sign_in_form(
         ),
     )
     return HTMLResponse(body, status, {**_headers(page_url), **(headers or {})})
+
+
+def link_page(page_url: str, token: str, name: str, now: str) -> HTMLResponse:
+    """The button that a login link for `name` needs; `now` is who is signed in, or ""."""
+    ends = f" It ends the session of <strong>{escape(now)}</strong>." if now else ""
+    body = LINK_PAGE.substitute(style=STYLE, token=escape(token), name=escape(name), now=ends)
+    return HTMLResponse(body, headers=_headers(page_url))
 
 
 def _headers(page_url: str) -> dict[str, str]:

@@ -16,7 +16,7 @@ from rag.api.auth import COOKIE, Gate, hint_for, host_name, is_loopback_name
 from rag.api.backing import appliance_of
 from rag.api.callers import Anyone
 from rag.api.docs import documented
-from rag.api.form import sign_in_form
+from rag.api.form import link_page, sign_in_form
 from rag.api.proxied import address_of
 from rag.api.throttle import Attempts
 from rag.errors import BadRequest, CitadelError, Forbidden, Unauthorized
@@ -27,6 +27,7 @@ router = APIRouter(tags=["login"])
 
 LINK_HINT = "Ask your administrator for another: each works once, within an hour."
 LINK_HERE = "On this machine `citadel user link` makes one, and `citadel serve` when it starts."
+OWN_SITES = ("none", "same-origin")  # what opened a link: a person, or a page of ours
 AT_ONCE = 2  # passwords that are checked: each takes 64 MiB and a core
 FORM = {"text/html": {"schema": {"type": "string"}}}
 
@@ -70,31 +71,66 @@ async def make_login_link(
     status_code=303,
     responses=documented()
     | {
-        200: {"description": "The sign-in form.", "content": FORM},
+        200: {"description": "The sign-in form, or a button to go on.", "content": FORM},
         303: {"description": "To the page, with a session cookie."},
     },
 )
 async def log_in(
     request: Request, token: Annotated[str | None, Query(max_length=200)] = None
 ) -> Response:
-    """Exchange a one-time token for a session of twelve hours; without one, a sign-in form."""
+    """Exchange a one-time token for a session of twelve hours; without one, a sign-in form.
+
+    A link that another site has opened, or that would end the session of somebody else, signs
+    nobody in by itself: a button has to be pressed first.
+    """
     if token is None:
         return _form(request)
     store = (await appliance_of(request)).store
-    response = to_the_page(request)
+    of_link, now = await to_thread.run_sync(_both, store, token, request.cookies.get(COOKIE, ""))
+    if of_link is None:
+        return await _after_bad_link(request, store, token, signed_in=now is not None)
+    others = request.headers.get("sec-fetch-site", "none") not in OWN_SITES
+    if others or now not in (None, of_link):
+        names = await to_thread.run_sync(_named, store, of_link, now)
+        return link_page(page_url(request), token, *names)
+    return await _by_link(request, store, token)
+
+
+async def _by_link(request: Request, store: Store, token: str) -> Response:
+    """A session for the link, or what is said of one that is no good."""
     owner = await to_thread.run_sync(store.signing.redeem, token)
-    if owner is not None:
-        await begin_session(request, response, owner, "link")
-    elif not await to_thread.run_sync(store.signing.session, request.cookies.get(COOKIE, "")):
-        await _record_failure(store, "link")
-        error = Unauthorized(
-            "this login link has been used or has expired",
-            hint=hint_for(request.scope, LINK_HINT, LINK_HERE),
-        )
-        if "text/html" not in request.headers.get("accept", ""):
-            raise error
-        return _form(request, error=error)
-    return response  # who opens a used link again, but is still signed in, just gets the page
+    if owner is None:
+        return await _after_bad_link(request, store, token, signed_in=False)
+    response = to_the_page(request)
+    await begin_session(request, response, owner, "link")
+    return response
+
+
+async def _after_bad_link(
+    request: Request, store: Store, token: str, *, signed_in: bool
+) -> Response:
+    if signed_in:  # who opens a used link again, but is still signed in, just gets the page
+        return to_the_page(request)
+    await _record_failure(store, "link")
+    error = Unauthorized(
+        "this login link has been used or has expired",
+        hint=hint_for(request.scope, LINK_HINT, LINK_HERE),
+    )
+    if "text/html" not in request.headers.get("accept", ""):
+        raise error
+    return _form(request, error=error)
+
+
+def _both(store: Store, token: str, session: str) -> tuple[Owner | None, Owner | None]:
+    """Whom a link would sign in, and who is signed in."""
+    signed_in = store.signing.session(session)
+    return store.signing.of_link(token), signed_in and signed_in.owner
+
+
+def _named(store: Store, *owners: Owner | None) -> list[str]:
+    """The names of owners; "" for nobody."""
+    numbers = [store.operator_number() if owner == "operator" else owner for owner in owners]
+    return ["" if each is None else store.accounts.account(each).name for each in numbers]
 
 
 @router.get("/", include_in_schema=False)
@@ -122,11 +158,14 @@ async def sign_in(
     request: Request,
     name: Annotated[str, Form(max_length=100)] = "",
     password: Annotated[str, Form(max_length=1000)] = "",
+    token: Annotated[str, Form(max_length=200)] = "",
 ) -> Response:
     """What the form sends: a session, or the form again with what is wrong."""
     gate: Gate = request.app.state.gate
     if not gate.is_caused_by_us(request.headers, request.method):
         raise Forbidden("another site caused this request", hint="Sign in at /login.")
+    if token:
+        return await _by_link(request, (await appliance_of(request)).store, token)
     name = name.strip()
     try:
         if not name or not password:

@@ -164,6 +164,17 @@ class Signing:
             audit.append(connection, "link_made", {"principal": number})
         return token
 
+    def of_link(self, token: str) -> Owner | None:
+        """Whom a link would sign in; None where it is no good any more."""
+        if not self._mint.made("link", token):
+            return None
+        live = select(_links.c.principal_id).where(
+            _links.c.token_sha256 == digest(token), _links.c.expires_at > self._clock()
+        )
+        with self._database.read() as connection:
+            number = connection.execute(live).scalar_one_or_none()
+            return None if number is None else people.enabled_owner(connection, number)
+
     def redeem(self, token: str) -> Owner | None:
         """Whom a link signs in, which it never does again; None where it is no good any more."""
         if not self._mint.made("link", token):

@@ -159,6 +159,47 @@ def test_a_page_of_another_site_cannot_sign_a_browser_in(browser: Browser) -> No
         assert "set-cookie" not in answer.headers
 
 
+def test_a_link_that_another_site_opens_signs_in_only_by_a_button(
+    live: Live, browser: Browser
+) -> None:
+    for site in ("cross-site", "same-site"):
+        client, token = browser(), live.store.signing.link(live.store.user_number("ben"))
+        answer = client.get(f"/login?token={token}", headers={"Sec-Fetch-Site": site})
+        assert answer.status_code == 200
+        assert "set-cookie" not in answer.headers
+        assert "form-action 'self'" in answer.headers["content-security-policy"]
+        assert "signs you in as <strong>ben</strong>" in answer.text
+        [sent] = re.findall('name="token" value="(.*)"', answer.text)
+        elsewhere = client.post(
+            "/login", data={"token": sent}, headers={"Origin": "https://evil.example"}
+        )
+        assert elsewhere.status_code == 403
+        own = {"Origin": live.url, "Sec-Fetch-Site": "same-origin"}
+        assert client.post("/login", data={"token": sent}, headers=own).status_code == 303
+        assert me(client)["name"] == "ben"
+
+
+def test_a_link_does_not_end_the_session_of_somebody_else_unasked(
+    live: Live, browser: Browser
+) -> None:
+    client, bens = browser("ben"), live.store.user_number("ben")
+    answer = client.get(f"/login?token={live.store.signing.link('operator')}")
+    assert answer.status_code == 200
+    assert "as <strong>operator</strong>. It ends the session of <strong>ben" in answer.text
+    assert me(client)["name"] == "ben"
+    own = live.store.signing.link(bens)
+    assert client.get(f"/login?token={own}").status_code == 303, "a link of one's own just works"
+
+
+@pytest.mark.parametrize("site", ["none", "same-origin", None])
+def test_a_link_that_a_person_opens_signs_in_at_once(
+    live: Live, browser: Browser, site: str | None
+) -> None:
+    headers = {} if site is None else {"Sec-Fetch-Site": site}
+    link = f"/login?token={live.store.signing.link('operator')}"
+    assert browser().get(link, headers=headers).status_code == 303
+
+
 def test_guessing_is_slowed_and_logged(browser: Browser, caplog: pytest.LogCaptureFixture) -> None:
     client = browser()
     with caplog.at_level(logging.WARNING, "rag.api.login"):
