@@ -111,7 +111,10 @@ async def _after_bad_link(
 ) -> Response:
     if signed_in:  # who opens a used link again, but is still signed in, just gets the page
         return to_the_page(request)
-    await _record_failure(store, "link")
+    if store.signing.made_link(token):  # what anybody makes up leaves nothing behind
+        state: SignIn = request.app.state.sign_in
+        state.attempts.link_failed(address_of(request.scope))
+        await _record_failure(store, "link")
     error = Unauthorized(
         "this login link has been used or has expired",
         hint=hint_for(request.scope, LINK_HINT, LINK_HERE),

@@ -4,14 +4,20 @@ Failures are counted for each name from each address, for each name, and for eac
 count has attempts that are free; beyond them, each failure doubles the time until the next attempt,
 up to a minute. The count of a name or an address alone could be driven up by someone else, so it
 does not hold for a name that has signed in from the same address before: whoever guesses from
-elsewhere cannot keep out who works from here. A login link always works.
+elsewhere cannot keep out who works from here. A login link that is good always works; those that
+are not any more are counted by the address.
+
+A name counts as one however it is written, and so does a network of the sixth version of IP, of
+which whoever has one address has all.
 
 What is counted is forgotten after a quarter of an hour without failures, and never takes more than
 a fixed amount of memory.
 """
 
+import ipaddress
 import math
 import time
+import unicodedata
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 
@@ -20,6 +26,7 @@ from rag.errors import TooManyRequests
 FREE_OF_PAIR, FREE_OF_NAME, FREE_OF_ADDRESS = 4, 20, 50
 LONGEST_WAIT_S = 60.0
 FORGET_S = 900.0
+IPV6_PREFIX = 64
 MOST = 10_000  # entries of one kind; the oldest makes room
 
 
@@ -65,6 +72,7 @@ class Attempts:
         self._pairs = _Failures(FREE_OF_PAIR)
         self._names = _Failures(FREE_OF_NAME)
         self._addresses = _Failures(FREE_OF_ADDRESS)
+        self._links = _Failures(FREE_OF_ADDRESS)
         self._known: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     def begin(self, name: str, address: str) -> None:
@@ -73,8 +81,18 @@ class Attempts:
         Raises:
             TooManyRequests: there were too many, and it must wait.
         """
+        self._begin(self._counted(*_plain(name, address)))
+
+    def link_failed(self, address: str) -> None:
+        """Count a login link that was good once.
+
+        Raises:
+            TooManyRequests: there were too many.
+        """
+        self._begin([(self._links, _network(address))])
+
+    def _begin(self, counted: list[tuple[_Failures, Hashable]]) -> None:
         now = self._clock()
-        counted = self._counted(name, address)
         wait_s = max(failures.wait_s(key, now) for failures, key in counted)
         if wait_s > 0:
             seconds = math.ceil(wait_s)
@@ -88,11 +106,12 @@ class Attempts:
 
     def succeeded(self, name: str, address: str) -> None:
         """The attempt that has begun was a good one."""
-        for failures, key in self._counted(name, address):
+        pair = _plain(name, address)
+        for failures, key in self._counted(*pair):
             failures.take_back(key)
-        self._pairs.forget((name, address))
-        self._known[name, address] = None
-        self._known.move_to_end((name, address))
+        self._pairs.forget(pair)
+        self._known[pair] = None
+        self._known.move_to_end(pair)
         if len(self._known) > MOST:
             self._known.popitem(last=False)
 
@@ -101,3 +120,18 @@ class Attempts:
         if pair in self._known:
             return [(self._pairs, pair)]
         return [(self._pairs, pair), (self._names, name), (self._addresses, address)]
+
+
+def _plain(name: str, address: str) -> tuple[str, str]:
+    """A name and an address as they are counted."""
+    return unicodedata.normalize("NFKC", name).casefold(), _network(address)
+
+
+def _network(address: str) -> str:
+    try:
+        ip = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if ip.version == 4:
+        return str(ip)
+    return str(ip.ipv4_mapped or ipaddress.ip_network((ip, IPV6_PREFIX), strict=False))

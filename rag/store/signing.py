@@ -164,6 +164,10 @@ class Signing:
             audit.append(connection, "link_made", {"principal": number})
         return token
 
+    def made_link(self, token: str) -> bool:
+        """Whether it is a link of this installation, good or not."""
+        return self._mint.made("link", token)
+
     def of_link(self, token: str) -> Owner | None:
         """Whom a link would sign in; None where it is no good any more."""
         if not self._mint.made("link", token):

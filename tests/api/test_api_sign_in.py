@@ -13,6 +13,7 @@ from argon2 import PasswordHasher
 from playwright.sync_api import sync_playwright
 
 from rag.api.login import SignIn
+from rag.api.throttle import FREE_OF_ADDRESS
 from rag.store import Store
 from rag.store.passwords import Passwords
 
@@ -189,6 +190,19 @@ def test_a_link_does_not_end_the_session_of_somebody_else_unasked(
     assert me(client)["name"] == "ben"
     own = live.store.signing.link(bens)
     assert client.get(f"/login?token={own}").status_code == 303, "a link of one's own just works"
+
+
+def test_used_links_are_slowed_and_good_ones_are_not(live: Live, browser: Browser) -> None:
+    store = live.store
+    used = store.signing.link("operator")
+    store.signing.redeem(used)
+    before = store.audit.head().seq
+    client = browser()
+    said = [client.get(f"/login?token={used}").status_code for _ in range(FREE_OF_ADDRESS + 5)]
+    assert said == [401] * FREE_OF_ADDRESS + [429] * 5
+    assert store.audit.head().seq == before + FREE_OF_ADDRESS
+    good = store.signing.link("operator")
+    assert client.get(f"/login?token={good}").status_code == 303
 
 
 @pytest.mark.parametrize("site", ["none", "same-origin", None])

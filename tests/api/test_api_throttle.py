@@ -83,6 +83,21 @@ def test_attempts_at_once_count_before_any_of_them_has_failed(guessed: Guessed) 
     assert "login link" in refused.value.hint
 
 
+def test_a_name_is_one_however_it_is_written(guessed: Guessed) -> None:
+    for name in ("ann", "ANN", "Ann", "\uff41\uff4e\uff4e"):
+        guessed.fail(name)
+    assert guessed.wait("aNn") > 0
+
+
+def test_a_network_of_addresses_is_one(guessed: Guessed) -> None:
+    for number in range(50):
+        guessed.fail(f"name{number}", f"2001:db8::{number:x}:1")
+    assert guessed.wait("bob", "2001:db8::ffff") > 0
+    assert guessed.wait("bob", "2001:db8:0:1::1") == 0
+    guessed.fail("carl", "192.0.2.7", times=4)
+    assert guessed.wait("carl", "::ffff:192.0.2.7") > 0
+
+
 def test_what_is_kept_is_bounded(guessed: Guessed, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(throttle, "MOST", 3)
     guessed.fail(times=4)
