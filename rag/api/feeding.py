@@ -160,7 +160,10 @@ def list_runs(
         str | None, Query(pattern=r"^\d{1,18}$", description="`next_cursor`.")
     ] = None,
 ) -> JSONResponse:
-    """Your ingest runs and those of collections that you manage, newest first; an admin's: all."""
+    """Your ingest runs and those of collections that you manage, newest first; an admin's: all.
+
+    Who does not manage the collection of a run now is not told its files, but for own uploads.
+    """
     store = appliance.store
     before = None if cursor is None else int(cursor)
     found = store.runs.listed(sight_of(caller, store), limit + 1, before)
@@ -249,8 +252,8 @@ def _look(store: Store, caller: Caller, run_id: int) -> dict[str, Any]:
 
 
 def _document_id(store: Store, access: Access, run: Run) -> int | None:
-    """What an upload has become, where the caller may read it."""
-    if not run.is_upload or run.state != "done":
+    """What an upload has become, where the caller may read it and is told what was uploaded."""
+    if not run.is_upload or run.state != "done" or not run.paths:
         return None
     document = store.document_of(access, run.collection, uri=run.paths[0])
     return None if document is None else document.id

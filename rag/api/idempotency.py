@@ -52,7 +52,6 @@ REPEATABLE = frozenset(
         ("PUT", "/v1/groups/{name}/members/{user}"),
         ("DELETE", "/v1/groups/{name}/members/{user}"),
         ("POST", "/v1/ingest-runs"),
-        ("POST", "/v1/ingest-runs/{run_id}/cancel"),
         ("DELETE", "/v1/documents/{document_id}"),
     }
 )

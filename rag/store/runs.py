@@ -6,7 +6,7 @@ while nobody holds it was broken off.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal, TypedDict
 
@@ -22,6 +22,8 @@ ENDED: frozenset[State] = frozenset({"done", "failed", "cancelled"})
 UPLOAD = "upload:"  # what the URI of an uploaded file begins with
 MAX_FAILURES = 1000  # kept with a run; its counts have all
 BROKEN_OFF = "the server ended while it ran; what was committed stays"
+UNTOLD = "the reason is told to who manages the collection"
+UNTOLD_HINT = "Ask one of them."
 AGAIN = "Start it again: what is done is not done twice."
 
 _runs = tables.ingest_runs
@@ -76,11 +78,23 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """Whose runs are asked for: one's own, and all of the collections that one manages."""
+    """Whose runs are asked for: one's own, and all of the collections that one manages.
+
+    Which files a run concerns is told to who manages its collection now; of an upload, also to who
+    sent it. Having started a run, or seeing everything, is not enough.
+    """
 
     principal_id: int
     managed: frozenset[str]
     everything: bool = False
+
+    def of(self, run: Run) -> Run:
+        """The run as it is shown."""
+        own = run.is_upload and run.principal_id == self.principal_id
+        if own or run.collection in self.managed:
+            return run
+        message, hint = (UNTOLD, UNTOLD_HINT) if run.message else ("", "")
+        return replace(run, paths=(), failures=(), message=message, hint=hint)
 
 
 class Runs:
@@ -124,7 +138,7 @@ class Runs:
             found = _found(connection, query if sight is None else _seen(query, sight))
         if not found:
             raise NotFound(f"no ingest run {number}", hint="GET /v1/ingest-runs lists yours.")
-        return found[0]
+        return found[0] if sight is None else sight.of(found[0])
 
     def listed(self, sight: Sight, limit: int, before: int | None = None) -> list[Run]:
         """The newest runs first, those before the number `before` where it is given."""
@@ -132,7 +146,7 @@ class Runs:
         if before is not None:
             query = query.where(_runs.c.id < min(before, MAX_ID))
         with self._database.read() as connection:
-            return _found(connection, query)
+            return [sight.of(run) for run in _found(connection, query)]
 
     def unended_upload(self, collection: str, principal_id: int, sha256: str) -> Run | None:
         """The same content on its way into the same collection for the same person."""

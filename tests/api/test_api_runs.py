@@ -169,6 +169,37 @@ def test_a_run_is_not_done_for_who_may_no_longer_manage_the_collection(house: Ho
     assert (run.state, "no longer manage" in run.message) == ("failed", True)
 
 
+def test_who_manages_a_collection_no_more_is_not_told_the_files_of_its_runs(house: House) -> None:
+    run_id = started(house, "max", shared(house, "few")).json()["id"]
+    told = house.ended("max", run_id)
+    assert told["paths"] and told["failures"]
+    house.store.grant("hr", "user:max", "read")
+    for name in ("max", "ada"):  # who has started it, and an admin to whom nothing is granted
+        one = house.asked(name, "GET", f"{RUNS}/{run_id}")
+        listed = house.asked(name, "GET", RUNS)
+        cancelled = house.asked(name, "POST", f"{RUNS}/{run_id}/cancel")
+        for response in (one, listed, cancelled):
+            assert response.is_success
+            assert "/few" not in response.text and "broken.pdf" not in response.text
+        assert (one.json()["paths"], one.json()["failures"]) == ([], [])
+        assert one.json()["counts"] == told["counts"]
+    house.store.grant("hr", "user:max", "manage")
+    assert house.asked("max", "GET", f"{RUNS}/{run_id}").json() == told
+
+
+def test_an_upload_keeps_its_name_for_who_has_sent_it_and_for_nobody_else(house: House) -> None:
+    sent = house.asked(
+        "max", "POST", "/v1/documents?collection=hr&name=mine.pdf", content=b"%PDF-1.7\nno document"
+    )
+    run_id = sent.json()["run"]["id"]
+    house.ended("max", run_id)
+    house.store.revoke("hr", "user:max")
+    own, admins = (house.asked(name, "GET", f"{RUNS}/{run_id}") for name in ("max", "ada"))
+    house.store.grant("hr", "user:max", "manage")
+    assert "mine.pdf" in own.json()["paths"][0]
+    assert "mine.pdf" not in admins.text
+
+
 def test_no_folder_may_be_ingested_where_none_is_named(house: House) -> None:
     from rag.errors import Forbidden
     from rag.folders import allowed
