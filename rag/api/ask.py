@@ -14,6 +14,7 @@ from rag.api.auth import access_of
 from rag.api.backing import appliance_of
 from rag.api.callers import Asker, Searcher
 from rag.api.docs import EVENTS, documented
+from rag.api.standing import Standing
 from rag.api.streams import EventStream, while_connected
 from rag.api.turns import keeping, said_before
 from rag.appliance import Appliance
@@ -52,7 +53,8 @@ async def query(
 
     With `"stream": true` it arrives as server-sent events: any number of `step` (of a research),
     `searched`, any number of `notice` and `sentence`, then `final` with the whole answer, or
-    `error` with a problem. A caller that leaves ends it.
+    `error` with a problem. A caller that leaves ends it, and so does one who may read less by then
+    or is not let in any more.
 
     With `conversation_id` it continues a conversation of yours and becomes its next turn, which
     `turn_id` names; an answer whose caller has left before its end is not kept.
@@ -67,7 +69,8 @@ async def query(
         research=body.research,
     )
     answer = appliance.answer(body.question, access, request_id=request_id, options=options)
-    events = request.app.state.quotas.counted(caller, answer)
+    counted = request.app.state.quotas.counted(caller, answer)
+    events = Standing(request, "query").watched(counted, appliance.store, access)
     if talk is not None:
         events = keeping(events, talk)
     if body.stream:

@@ -25,6 +25,7 @@ from rag.errors import CitadelError
 logger = logging.getLogger(__name__)
 
 ANSWERING = frozenset({"/v1/query", "/v1/chat/completions"})
+WATCHING = re.compile(r"/v1/ingest-runs/\d+/events")
 MAX_BODY_BYTES = 1024**2
 UPLOAD = ("POST", "/v1/documents")
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
@@ -78,8 +79,10 @@ class Border:
         return caller
 
     def _held(self, path: str, caller: Caller) -> AbstractContextManager[None]:
-        """One of the caller's places for answers, where the request is for one."""
-        return self._quotas.answering(caller) if path in ANSWERING else nullcontext()
+        """One of the caller's places for what takes a while, where the request is for that."""
+        if path in ANSWERING:
+            return self._quotas.answering(caller)
+        return self._quotas.place(caller) if WATCHING.fullmatch(path) else nullcontext()
 
 
 def _actor(scope: Scope, caller: Caller | None) -> Actor:

@@ -24,6 +24,7 @@ from rag.api.docs import CHUNKS, documented
 from rag.api.login import api_url
 from rag.api.problems import Problem
 from rag.api.shown import Shown, named, passage_url, whole
+from rag.api.standing import Standing
 from rag.api.streams import EventStream, while_connected
 from rag.appliance import Appliance
 from rag.errors import NotFound
@@ -57,7 +58,8 @@ async def complete_chat(
     access = await to_thread.run_sync(access_of, caller, appliance.store, chosen.collection)
     request_id, base = request.state.request_id, api_url(request)
     answer = appliance.answer(body.question, access, request_id=request_id, options=body.options())
-    events = request.app.state.quotas.counted(caller, answer)
+    counted = request.app.state.quotas.counted(caller, answer)
+    events = Standing(request, "query").watched(counted, appliance.store, access)
     completion = _head(request_id, body.model)
     if body.stream:
         shown = Shown(base, markers=chosen.markers)

@@ -20,6 +20,7 @@ from rag.api.documents import Id, file_name
 from rag.api.managing import for_manager, sight_of
 from rag.api.problems import problem_of
 from rag.api.runner import Runner
+from rag.api.standing import Standing
 from rag.api.streams import sse
 from rag.api.uploading import receive
 from rag.appliance import Appliance
@@ -187,7 +188,7 @@ def get_run(appliance: Loaded, caller: Feeder, run_id: RunId) -> JSONResponse:
 @router.get(
     "/v1/ingest-runs/{run_id}/events",
     response_class=StreamingResponse,
-    responses=documented(404)
+    responses=documented(404, 429)
     | {
         200: {
             "description": "`run` whenever something has changed, and last when it has ended.",
@@ -201,7 +202,7 @@ async def watch_run(
     """Watch an ingest run until it ends, by server-sent events that each have all of it."""
     first = await to_thread.run_sync(_look, appliance.store, caller, run_id)
     return StreamingResponse(
-        _changes(request, appliance.store, caller, first),
+        _changes(request, appliance.store, first),
         media_type="text/event-stream",
         headers={"X-Accel-Buffering": "no", "Cache-Control": "no-store"},
     )
@@ -259,17 +260,16 @@ def _document_id(store: Store, access: Access, run: Run) -> int | None:
     return None if document is None else document.id
 
 
-async def _changes(
-    request: Request, store: Store, caller: Caller, seen: dict[str, Any]
-) -> AsyncIterator[str]:
-    """What the caller may see of a run is asked anew each time, as if by a new request."""
+async def _changes(request: Request, store: Store, seen: dict[str, Any]) -> AsyncIterator[str]:
+    """Who the caller is, and may see of a run, is asked anew each time, as if by a new request."""
+    standing = Standing(request, "ingest")
     yield sse("run", seen)
     silent_s = 0.0
     try:
         while seen["ended_at"] is None:
             await asyncio.sleep(LOOK_EVERY_S)
             silent_s += LOOK_EVERY_S
-            now = await to_thread.run_sync(_look, store, caller, seen["id"])
+            now = await to_thread.run_sync(_look, store, await standing.check(), seen["id"])
             if now != seen:
                 yield sse("run", now)
             elif silent_s > SIGN_EVERY_S:

@@ -28,6 +28,7 @@ from rag.api.border import MAX_BODY_BYTES
 from rag.api.login import api_url
 from rag.api.mcp_tools import TOOLS, Asked, Told, Tool
 from rag.api.problems import validation_text
+from rag.api.standing import Standing
 from rag.api.streams import while_connected
 from rag.errors import CitadelError
 from rag.text import valid_unicode
@@ -132,6 +133,7 @@ async def _call_tool(context: Context, params: types.CallToolRequestParams) -> t
             base=api_url(request),
             request_id=request.state.request_id,
             quotas=request.app.state.quotas,
+            standing=Standing(request, "query"),
         )
         return _succeeded(await tool.run(arguments, asked))
     except ValidationError as error:

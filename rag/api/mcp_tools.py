@@ -21,6 +21,7 @@ from rag.api.documents import document_json, opened
 from rag.api.quotas import Quotas
 from rag.api.requests import MAX_ID, MAX_OFFSET
 from rag.api.shown import span_url, whole
+from rag.api.standing import Standing
 from rag.appliance import Appliance
 from rag.errors import BadRequest, NotFound
 from rag.place import place
@@ -41,6 +42,7 @@ class Asked(NamedTuple):
     base: str  # address of this server
     request_id: str
     quotas: Quotas
+    standing: Standing
 
     def access(self, collections: Sequence[str] | None = None) -> Access:
         """What the caller may read."""
@@ -138,7 +140,9 @@ async def ask(arguments: Ask, asked: Asked) -> Told:
         options=Options(depth=arguments.depth, research=arguments.research),
     )
     with asked.quotas.answering(asked.caller):
-        async with aclosing(asked.quotas.counted(asked.caller, answer)) as events:
+        counted = asked.quotas.counted(asked.caller, answer)
+        watched = asked.standing.watched(counted, asked.appliance.store, access)
+        async with aclosing(watched) as events:
             final = await collect(events)
     return Told(final_json(final), whole(final, asked.base, markers=True).text)
 

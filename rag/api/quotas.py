@@ -51,7 +51,7 @@ class Quotas:
         self._windows = SlidingWindowCounterRateLimiter(MemoryStorage())
         self._requests = RateLimitItemPerMinute(shares.requests_per_minute)
         self._tokens = RateLimitItemPerHour(shares.tokens_per_hour)
-        self._answering: Counter[str] = Counter()
+        self._held: Counter[str] = Counter()
 
     def admit(self, caller: Caller) -> None:
         """Count a request.
@@ -73,26 +73,36 @@ class Quotas:
         Raises:
             TooManyRequests: all are taken, or the hour's tokens are spent.
         """
+        with self.place(caller):
+            if not self._windows.test(self._tokens, "tokens", _name(caller)):
+                raise _too_many(
+                    f"the {self._shares.tokens_per_hour:,} tokens of an hour are spent",
+                    "CITADEL_CALLER_TOKENS_PER_HOUR",
+                    self._seconds_left(self._tokens, "tokens", caller),
+                )
+            yield
+
+    @contextmanager
+    def place(self, caller: Caller) -> Iterator[None]:
+        """Hold one of the caller's places while an answer is made or a run is watched.
+
+        Raises:
+            TooManyRequests: all are taken.
+        """
         name = _name(caller)
-        if self._answering[name] >= self._shares.answers_at_once:
+        if self._held[name] >= self._shares.answers_at_once:
             raise _too_many(
-                f"{self._answering[name]} answers are being made for you already",
+                f"{self._held[name]} answers are being made for you already, or runs watched",
                 "CITADEL_CALLER_ANSWERS_AT_ONCE",
                 ANSWERS_RETRY_S,
             )
-        if not self._windows.test(self._tokens, "tokens", name):
-            raise _too_many(
-                f"the {self._shares.tokens_per_hour:,} tokens of an hour are spent",
-                "CITADEL_CALLER_TOKENS_PER_HOUR",
-                self._seconds_left(self._tokens, "tokens", caller),
-            )
-        self._answering[name] += 1
+        self._held[name] += 1
         try:
             yield
         finally:
-            self._answering[name] -= 1
-            if not self._answering[name]:
-                del self._answering[name]
+            self._held[name] -= 1
+            if not self._held[name]:
+                del self._held[name]
 
     def spend(self, caller: Caller, n_tokens: int) -> None:
         """Count what an engine has read and written; the last answer may exceed what is left."""

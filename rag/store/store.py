@@ -4,7 +4,7 @@ Every call is one transaction of its own and sees the newest committed state, wh
 process wrote it. Reading for a person always takes an `Access`; there is no default.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -463,6 +463,11 @@ class Store:
         """The caller's collections by name, with how much of each may be read."""
         with self._database.read() as connection:
             return documents.readable_collections(connection, access)
+
+    def readable_ids(self, access: Access, ids: Iterable[int]) -> set[int]:
+        """Those of these documents that are there and may be read."""
+        with self._database.read() as connection:
+            return documents.readable_ids(connection, access, ids)
 
     def count_documents(self, access: Access) -> int:
         """How many documents are readable."""

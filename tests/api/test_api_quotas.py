@@ -1,9 +1,10 @@
 """What one caller may ask for, and what is said to who asks for more."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
-from api_live import TOKEN, Live, running, wait_for
+from api_live import PLENTY, TOKEN, Live, running, wait_for
 
 from rag.api.auth import Caller
 from rag.api.quotas import Quotas, Shares
@@ -56,6 +57,15 @@ def test_a_place_is_free_again_when_the_answer_has_ended_however_it_ended() -> N
         pass
 
 
+def test_who_watches_a_run_has_a_place_for_it_whatever_is_spent() -> None:
+    counted = quotas()
+    counted.spend(ANN, 1_000)
+    with counted.place(ANN), pytest.raises(TooManyRequests), counted.place(ANN):
+        pytest.fail("there is one place")
+    with counted.place(ANN):
+        pass
+
+
 def test_who_has_spent_the_hours_tokens_gets_no_more_answers() -> None:
     counted = quotas()
     with counted.answering(ANN):
@@ -73,6 +83,18 @@ def narrow(settings: Settings, ids: dict[str, int]) -> Iterator[Live]:
         with live.client() as client:
             wait_for(lambda: client.get("/readyz").status_code == 200)
         yield live
+
+
+def test_a_watched_run_holds_a_place(live: Live) -> None:
+    counted, operator = live.app.state.quotas, Caller("bearer", "operator")
+    with live.client(headers=BEARER) as client:
+        with ExitStack() as held:
+            for _ in range(PLENTY.answers_at_once):
+                held.enter_context(counted.place(operator))
+            said = client.get("/v1/ingest-runs/1/events")
+        free = client.get("/v1/ingest-runs/1/events")
+    assert (said.status_code, free.status_code) == (429, 404)
+    assert "runs watched" in said.json()["detail"]
 
 
 def test_the_api_says_429_with_retry_after_and_what_to_do(narrow: Live) -> None:

@@ -187,6 +187,36 @@ def test_who_manages_a_collection_no_more_is_not_told_the_files_of_its_runs(hous
     assert house.asked("max", "GET", f"{RUNS}/{run_id}").json() == told
 
 
+@pytest.mark.parametrize("loses", ["key", "right", "account"])
+def test_who_watches_a_run_sees_no_more_of_it_than_of_a_new_request(
+    house: House, loses: str
+) -> None:
+    store, number = house.store, house.store.user_number("max")
+    key, text = store.keys.add(number, "watching", ["ingest"])
+    run_id = started(house, "max", shared(house, "many")).json()["id"]
+    events = f"{RUNS}/{run_id}/events"
+    headers = {"Authorization": f"Bearer {text}"}
+    with house.live.client(headers=headers) as client, client.stream("GET", events) as response:
+        lines = (line for line in response.iter_lines() if line.startswith(("event", "data")))
+        assert next(lines) == "event: run" and "/many" in next(lines)
+        if loses == "key":
+            store.keys.revoke(key.id)
+        elif loses == "account":
+            store.set_disabled("max", True)
+        else:
+            store.grant("hr", "user:max", "read")
+            store.runs.cancel(run_id)
+        after = [line.partition(": ")[2] for line in lines]
+    store.set_disabled("max", False)
+    store.grant("hr", "user:max", "manage")
+    store.runs.cancel(run_id)
+    house.ended("max", run_id)
+    if loses == "right":
+        assert json.loads(after[-1])["paths"] == []
+    else:
+        assert (after[-2], json.loads(after[-1])["status"]) == ("error", 401)
+
+
 def test_an_upload_keeps_its_name_for_who_has_sent_it_and_for_nobody_else(house: House) -> None:
     sent = house.asked(
         "max", "POST", "/v1/documents?collection=hr&name=mine.pdf", content=b"%PDF-1.7\nno document"
