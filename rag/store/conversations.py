@@ -24,6 +24,7 @@ NAMED_CHARS = 80  # of the first question, which names a conversation that has n
 CUT = "…"
 
 _conversations, _turns, _quoted = tables.conversations, tables.turns, tables.turn_documents
+_READ = _turns.c.answer["read"]  # the documents that were read for a turn
 _feedback = tables.feedback
 
 
@@ -274,16 +275,16 @@ def _with_ratings(owner: int, conversation_id: int) -> Select[Any]:
 def _as_seen(
     connection: Connection, access: Access, conversation_id: int, rows: Sequence[Row[Any]]
 ) -> list[KeptTurn]:
-    """The rows as `access` lets them be seen."""
-    quoted = select(_turns.c.ordinal, _quoted.c.document_id).join(_quoted)
-    pairs = [
-        (ordinal, document_id)
-        for ordinal, document_id in connection.execute(
-            quoted.where(_turns.c.conversation_id == conversation_id)
-        )
-    ]
-    known = {number for _, number in pairs}.union(*(row.answer["read"] for row in rows))
-    readable = documents.readable_ids(connection, access, known)
+    """The rows as `access` lets them be seen.
+
+    What was read for a turn, cited or not, was before the model that wrote the next one's query.
+    """
+    in_it = _turns.c.conversation_id == conversation_id
+    quoted = select(_turns.c.ordinal, _quoted.c.document_id).join(_quoted).where(in_it)
+    pairs = [(ordinal, number) for ordinal, number in connection.execute(quoted)]
+    for ordinal, read in connection.execute(select(_turns.c.ordinal, _READ).where(in_it)):
+        pairs += [(ordinal, number) for number in read]
+    readable = documents.readable_ids(connection, access, {number for _, number in pairs})
     closed = min((ordinal for ordinal, number in pairs if number not in readable), default=None)
     return [
         _seen(row, access, readable, leans=closed is not None and closed < row.ordinal)

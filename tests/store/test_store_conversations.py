@@ -213,6 +213,23 @@ def test_what_is_not_borne_out_goes_with_anything_that_may_have_been_its_source(
     assert now[-1] == (PAY[1], PARTS)
 
 
+def test_a_query_goes_with_what_was_read_before_it_though_nothing_cites_it(
+    store: Store, ann: int
+) -> None:
+    talk = store.conversations.create(ann)
+    store.conversations.append(ann, talk.id, answer(PAY), read=[1, 2])
+    store.conversations.append(ann, talk.id, answer(PAY, question="And then?"))
+
+    def queries() -> list[str]:
+        access = store.access_of_number(ann)
+        turns = store.conversations.turns(access, ann, talk.id, after=1)
+        return [turn.answer["searched"]["query"] for turn in turns]
+
+    assert queries() == ["rewritten And then?"]
+    store.limit("docs", "/docs/leave", ["user:bob"])
+    assert queries() == ["And then?"], "the model that wrote it had read of the leave"
+
+
 def test_spans_that_cannot_be_told_apart_withhold_everything(store: Store, ann: int) -> None:
     tangled = answer(LEAVE, PAY)
     tangled["citations"][1]["answer_start"] -= 10
