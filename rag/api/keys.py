@@ -7,11 +7,11 @@ from fastapi import APIRouter, Depends, Query
 from starlette.responses import JSONResponse, Response
 
 from rag.api import credentials, requests
-from rag.api.auth import Caller, for_role, has_role, number_of
+from rag.api.auth import Caller, for_role
 from rag.api.backing import appliance_of
 from rag.api.callers import Holder
 from rag.api.docs import documented
-from rag.api.me import OfUser, whose
+from rag.api.me import OfUser, whose, whose_to_end
 from rag.appliance import Appliance
 from rag.errors import Forbidden
 from rag.store import Key, Scope
@@ -59,9 +59,9 @@ def make_key(appliance: Loaded, caller: Holder, body: credentials.NewKey) -> JSO
 
 @router.delete("/v1/keys/{key_id}", status_code=204, responses=documented(403, 404))
 def revoke_key(appliance: Loaded, caller: Holder, key_id: requests.Number) -> Response:
-    """Revoke one of your keys at once; admins revoke anybody's."""
+    """Revoke one of your keys at once; admins revoke anybody's but the operator's."""
     store = appliance.store
-    store.keys.revoke(key_id, None if has_role(caller, "admin") else number_of(caller, store))
+    store.keys.revoke(key_id, *whose_to_end(caller, store))
     return Response(status_code=204)
 
 

@@ -14,7 +14,7 @@ from rag.api.callers import Anyone, Holder
 from rag.api.docs import documented
 from rag.api.login import checked
 from rag.appliance import Appliance
-from rag.errors import Forbidden
+from rag.errors import Forbidden, Unauthorized
 from rag.store import Session, Store
 
 router = APIRouter(tags=["account"])
@@ -54,9 +54,9 @@ def list_sessions(appliance: Loaded, caller: Holder, user: OfUser = None) -> JSO
 
 @router.delete("/v1/sessions/{session_id}", status_code=204, responses=documented(403, 404))
 def end_session(appliance: Loaded, caller: Holder, session_id: requests.Number) -> Response:
-    """End one of your sessions at once; admins end anybody's."""
+    """End one of your sessions at once; admins end anybody's but the operator's."""
     store = appliance.store
-    store.signing.end(session_id, None if has_role(caller, "admin") else number_of(caller, store))
+    store.signing.end(session_id, *whose_to_end(caller, store))
     return Response(status_code=204)
 
 
@@ -83,7 +83,9 @@ async def set_password(
     store = appliance.store
     name, has_one, how = await to_thread.run_sync(_signed_in, store, caller)
     if has_one:
-        await checked(request, name, body.current)
+        number, _ = await checked(request, name, body.current)
+        if number != caller.owner:  # the company's directory may know somebody else by that name
+            raise Unauthorized("the name or the password is wrong", hint="Both are case-sensitive.")
     elif how != "link":
         raise Forbidden("you sign in without a password of this server", hint=ASK_ADMIN)
     change = partial(store.passwords.set, name, body.password, keep_session=caller.credential)
@@ -102,6 +104,13 @@ def whose(caller: Caller, store: Store, user: str | None) -> int:
         return number_of(caller, store)
     for_role(caller, "admin")
     return store.user_number(user)
+
+
+def whose_to_end(caller: Caller, store: Store) -> tuple[int | None, bool]:
+    """Whose sessions and keys the caller may end: whose number (None: anybody's), and whether the
+    operator's are among them, whose access no admin may take away."""
+    number = None if has_role(caller, "admin") else number_of(caller, store)
+    return number, caller.owner == "operator"
 
 
 def _signed_in(store: Store, caller: Caller) -> tuple[str, bool, str]:

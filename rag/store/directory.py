@@ -15,6 +15,7 @@ from sqlalchemy import Connection, delete, insert, select
 from rag.errors import BadRequest, Forbidden, NotFound, Unauthorized
 from rag.store import audit, people, tables
 from rag.store.database import Database
+from rag.store.names import twin_of
 
 logger = logging.getLogger(__name__)
 
@@ -175,7 +176,7 @@ def _is_level(connection: Connection, number: int, vouched: Vouched, terms: Term
     if vouched.groups is None:
         return True
     named = _named(connection, "group", vouched.groups)
-    if terms.create_groups and _new(vouched.groups, named):
+    if terms.create_groups and _new(connection, vouched.groups, named):
         return False
     held = _held(connection, number)
     given = {group for group, origin in held.items() if origin == GIVEN}
@@ -189,7 +190,7 @@ def _bring_level(connection: Connection, number: int, groups: Sequence[str], ter
     """
     named = _named(connection, "group", groups)
     if terms.create_groups:
-        for name in _new(groups, named):
+        for name in _new(connection, groups, named):
             named[name] = people.add(connection, "group", name)
     wanted, held = set(named.values()), _held(connection, number)
     gone = {group for group, origin in held.items() if origin == GIVEN} - wanted
@@ -222,6 +223,15 @@ def _named(connection: Connection, kind: people.Kind, names: Sequence[str]) -> d
     return {row[0]: row[1] for row in connection.execute(query)}
 
 
-def _new(groups: Sequence[str], known: dict[str, int]) -> list[str]:
-    """The groups that are to be added; a name that cannot be one here grants nothing."""
-    return sorted({name for name in groups if people.is_name(name)} - known.keys())
+def _new(connection: Connection, groups: Sequence[str], known: dict[str, int]) -> list[str]:
+    """The groups that are to be added; a name that cannot be one here grants nothing.
+
+    Nor does one that would be taken for a group that there is, which may have other members.
+    """
+    new = sorted({name for name in groups if people.is_name(name)} - known.keys())
+    taken = [people.OPERATOR, *people.all_of(connection, "group")] if new else []
+    found: list[str] = []
+    for name in new:
+        if name.strip(".") and twin_of(name, [*taken, *found]) is None:
+            found.append(name)
+    return found

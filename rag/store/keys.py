@@ -130,8 +130,8 @@ class Keys:
         with self._database.read() as connection:
             return [_key(row) for row in connection.execute(query)]
 
-    def revoke(self, key_id: int, number: int | None = None) -> None:
-        """End a key at once: of the owner of this number, or of anybody.
+    def revoke(self, key_id: int, number: int | None = None, operators: bool = True) -> None:
+        """End a key at once: of the owner of this number, or of anybody, the operator included.
 
         Raises:
             NotFound: there is no such key in use, or it is somebody else's.
@@ -140,6 +140,8 @@ class Keys:
         if number is not None:
             ended = ended.where(_keys.c.principal_id == number)
         with self._database.write() as connection:
+            if not operators:
+                ended = ended.where(_keys.c.principal_id != people.operator(connection))
             if not connection.execute(ended.values(revoked_at=self._clock())).rowcount:
                 raise NotFound(
                     f"there is no key {key_id} in use", hint="Look at the list of keys again."

@@ -14,11 +14,12 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from rag.errors import BadRequest, NotFound
 from rag.store import audit, tables
+from rag.store import names as names_of
 
 Kind = Literal["user", "group"]
 Role = Literal["admin", "auditor"]
 Owner = int | Literal["operator"]  # of a session or a key: a user's number, or the operator
-OPERATOR = "operator"  # who runs the commands on the machine; made with the tables
+OPERATOR = names_of.OPERATOR  # made with the tables
 _NAME = re.compile(r"[\w.@+-]{1,100}")
 _principals, _memberships, _roles = tables.principals, tables.memberships, tables.roles
 
@@ -45,22 +46,28 @@ def add(connection: Connection, kind: Kind, name: str) -> int:
     """Add a user or a group; returns its number.
 
     Raises:
-        BadRequest: the name is taken, or is none.
+        BadRequest: the name is taken, would be confused with one that is, or is none.
     """
     if not is_name(name):
         raise BadRequest(
             f"{name!r} is no name for a {kind}",
             hint="Letters, digits and any of . _ @ + - make a name, 100 at the most.",
         )
-    if name == OPERATOR:
+    if names_of.twin_of(name, [OPERATOR]):
         raise BadRequest(f"{name!r} is who runs the commands", hint="Choose another name.")
     if _find(connection, kind, name) is not None:
         raise BadRequest(f"there is a {kind} {name!r} already")
+    names_of.refuse_confusing(kind, name, all_of(connection, kind))
     values = {"kind": kind, "name": name, "disabled": False, "created_at": datetime.now(UTC)}
     row = insert(_principals).values(**values).returning(_principals.c.id)
     number: int = connection.execute(row).scalar_one()
     audit.append(connection, "principal_added", {"principal": number, "of": kind})
     return number
+
+
+def all_of(connection: Connection, kind: Kind) -> Sequence[str]:
+    """The names of all users, or of all groups."""
+    return connection.scalars(select(_principals.c.name).where(_principals.c.kind == kind)).all()
 
 
 def is_name(text: str) -> bool:

@@ -16,7 +16,7 @@ def create(connection: Connection, name: str) -> None:
     """Make an empty collection, which the operator manages and nobody else may read.
 
     Raises:
-        BadRequest: the name is none.
+        BadRequest: the name is none, or would be confused with another's.
         Conflict: there is one of that name.
     """
     if not _NAME.fullmatch(name) or name != name.strip():

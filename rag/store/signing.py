@@ -126,8 +126,9 @@ class Signing:
         fields = Session.__slots__
         return [Session(**{field: getattr(row, field) for field in fields}) for row in rows]
 
-    def end(self, session_id: int, number: int | None = None) -> None:
-        """End one session at once: of the user or operator of this number, or of anybody.
+    def end(self, session_id: int, number: int | None = None, operators: bool = True) -> None:
+        """End one session at once: of the user or operator of this number, or of anybody, the
+        operator included.
 
         Raises:
             NotFound: there is none, or it is somebody else's.
@@ -136,6 +137,8 @@ class Signing:
         if number is not None:
             ended = ended.where(_sessions.c.principal_id == number)
         with self._database.write() as connection:
+            if not operators:
+                ended = ended.where(_sessions.c.principal_id != people.operator(connection))
             whose = connection.execute(ended.returning(_sessions.c.principal_id)).scalar()
             if whose is None:
                 raise NotFound("there is no such session", hint="GET /v1/sessions lists yours.")

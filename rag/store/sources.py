@@ -18,7 +18,7 @@ from sqlalchemy import (
 )
 
 from rag.errors import Forgotten, NotFound
-from rag.store import mapped, people, tables
+from rag.store import mapped, names, people, tables
 from rag.types import SourceFile
 
 _FILE = [
@@ -65,10 +65,16 @@ def existing_collection(connection: Connection, name: str) -> int:
 
 
 def ensure_collection(connection: Connection, name: str) -> int:
-    """The id of a collection, which is created where it does not exist."""
+    """The id of a collection, which is created where it does not exist.
+
+    Raises:
+        BadRequest: it does not, and its name would be confused with another's.
+    """
     found = collection_id(connection, name)
     if found is not None:
         return found
+    taken = connection.scalars(select(tables.collections.c.name)).all()
+    names.refuse_confusing("collection", name, taken)
     row = insert(tables.collections).values(name=name, created_at=datetime.now(UTC))
     created: int = connection.execute(row.returning(tables.collections.c.id)).scalar_one()
     grant = {"collection_id": created, "principal_id": people.operator(connection)}

@@ -299,3 +299,17 @@ def test_users_make_keys_to_read_with_and_admins_all(live: Live, people: Store) 
             people.accounts.take_role("user:ida", "admin")
             assert client.get("/v1/keys?all=true").status_code == 403
             people.accounts.give_role("user:ida", "admin")
+
+
+def test_admins_take_nothing_from_the_operator(live: Live, people: Store) -> None:
+    key, text = people.keys.add("operator", "a test", ["search"])
+    session = live.session()
+    [current, *_] = people.signing.sessions(people.operator_number())
+    admin = {"Cookie": f"citadel_session={live.session(people.user_number('ida'))}"}
+    with live.client(headers=admin) as ida, shown(live, text) as program:
+        assert ida.delete(f"/v1/keys/{key.id}").status_code == 404
+        assert ida.delete(f"/v1/sessions/{current.id}").status_code == 404
+        assert program.get("/v1/me").status_code == 200
+    with live.client(headers={"Cookie": f"citadel_session={session}"}) as operator:
+        assert operator.delete(f"/v1/keys/{key.id}").status_code == 204
+        assert operator.delete(f"/v1/sessions/{current.id}").status_code == 204
