@@ -148,7 +148,7 @@ class Settings(BaseSettings):
     ingest_roots: list[Path] = Field(
         [],
         description="Folders that an ingest by the API may read from, with all below; none unless"
-        " set.",
+        " set. Whoever manages a collection may bring all of them into it, and read it there.",
     )
     ocr_languages: str = Field(
         "auto", description="Tesseract languages such as 'eng+deu'; auto takes all installed."

@@ -127,7 +127,7 @@ async def _after_bad_link(
 def _both(store: Store, token: str, session: str) -> tuple[Owner | None, Owner | None]:
     """Whom a link would sign in, and who is signed in."""
     signed_in = store.signing.session(session)
-    return store.signing.of_link(token), signed_in and signed_in.owner
+    return store.signing.of_link(token), None if signed_in is None else signed_in.owner
 
 
 def _named(store: Store, *owners: Owner | None) -> list[str]:

@@ -11,6 +11,9 @@ from importlib.resources import files
 Say = Callable[[str], None]
 
 PR_SET_PDEATHSIG = 1  # <linux/prctl.h>
+PASSED_ON = frozenset(
+    {"HOME", "LANG", "LD_LIBRARY_PATH", "PATH", "TMPDIR", "TZ", "USER", "VIRTUAL_ENV"}
+)
 MAX_RESTARTS = 3
 STABLE_S = 60.0  # a page that has run for so long did not fail at its start
 STOP_TIMEOUT_S = 5.0
@@ -73,7 +76,7 @@ class Page:
             *(sys.executable, "-m", "ui.start", "run", script, *arguments),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,  # ours carries the address, nothing else
-            env=os.environ | self._env,
+            env={name: os.environ[name] for name in os.environ if _is_passed_on(name)} | self._env,
             start_new_session=True,  # Ctrl-C is for the server, which then ends the page
             preexec_fn=_die_with_parent,
         )
@@ -88,6 +91,11 @@ class Page:
         except TimeoutError:
             process.kill()
             await process.wait()
+
+
+def _is_passed_on(name: str) -> bool:
+    """Whether the page gets a variable; those of the server may be secrets, and it needs none."""
+    return name in PASSED_ON or name.startswith(("LC_", "PYTHON", "STREAMLIT_"))
 
 
 def _die_with_parent() -> None:

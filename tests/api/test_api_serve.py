@@ -21,6 +21,7 @@ from rag.errors import ConfigError
 from rag.settings import load_settings
 
 READY_TIMEOUT_S = 60
+SECRET = "a-token-that-only-the-server-knows"
 PROGRAM = """
 import sys
 from rag.api.serve import serve
@@ -70,10 +71,14 @@ def _address(process: subprocess.Popen[str], errors: Path) -> str:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_it_prints_a_link_serves_and_ends_cleanly(
-    tmp_path: Path, models: Path, number: signal.Signals
+    tmp_path: Path, models: Path, number: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("CITADEL_TOKEN", SECRET)
     with served(tmp_path / "data", models) as server:
         [page] = server.pages()
+        given = page.environ()
+        assert SECRET not in given.values()
+        assert [name for name in given if name.startswith("CITADEL_")] == ["CITADEL_API_URL"]
         with httpx.Client(trust_env=False, verify=False, follow_redirects=True) as browser:
             shown = browser.get(server.login)
             assert shown.status_code == 200
