@@ -7,12 +7,15 @@ the transaction of what it records: neither can be there without the other.
 Whatever may have to be forgotten one day (addresses, names typed in, paths, questions in clear) is
 no part of the record but lies beside it, in `audit_private`; the record has its salted hash. People
 are numbers. So a person can be forgotten and the chain still holds.
+
+Records that explain why something is missing are signed as well, with a secret that isn't in the
+database: whoever can write the database alone could otherwise add one and take out what it covers.
 """
 
 import hashlib
 import json
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
@@ -26,6 +29,8 @@ Outcome = Literal["success", "failure"]
 Json = dict[str, Any]
 START = "0" * 64  # what stands for the hash before the first record
 HEAD = "citadel audit head"  # where the transaction's newest record is noted, for `Database.write`
+SIGN = "citadel audit sign"  # where `Database.write` leaves what signs
+SIGNED = frozenset({"retention", "forget"})
 MAX_SEQ = 2**63 - 1
 SALT_BYTES = 16
 _audit, _private = tables.audit, tables.audit_private
@@ -90,17 +95,19 @@ def append(
         "credential": actor.credential,
         "request_id": actor.request_id,
     }
-    record = canonical(
-        {
-            "seq": before.seq + 1,
-            "at": at.isoformat(),
-            "kind": kind,
-            "outcome": outcome,
-            "actor": {name: value for name, value in who.items() if value},
-            "detail": detail or {},
-            "private_sha256": None if texts == "{}" else hashed(salt, texts),
-        }
-    )
+    said: Json = {
+        "seq": before.seq + 1,
+        "at": at.isoformat(),
+        "kind": kind,
+        "outcome": outcome,
+        "actor": {name: value for name, value in who.items() if value},
+        "detail": detail or {},
+        "private_sha256": None if texts == "{}" else hashed(salt, texts),
+    }
+    if kind in SIGNED:
+        sign: Callable[[str], str] = connection.info[SIGN]
+        said["signature"] = sign(signed_text(before.sha256, said))
+    record = canonical(said)
     after = Head(before.seq + 1, hashed(before.sha256, record))
     values = {"seq": after.seq, "at": at, "kind": kind, "actor_id": actor.number}
     hashes = {"previous_sha256": before.sha256, "sha256": after.sha256}
@@ -119,6 +126,12 @@ def canonical(value: Json) -> str:
 def hashed(before: str, text: str) -> str:
     """SHA-256 over what came before, or a salt, and a text."""
     return hashlib.sha256(f"{before}\n{text}".encode()).hexdigest()
+
+
+def signed_text(previous_sha256: str, said: Json) -> str:
+    """What the signature of a record is of: its place in the chain and all that it says."""
+    unsigned = {name: value for name, value in said.items() if name != "signature"}
+    return f"{previous_sha256}\n{canonical(unsigned)}"
 
 
 def head(connection: Connection) -> Head:

@@ -1,7 +1,8 @@
 """Proof that the audit records are as they were written, as `citadel audit verify` asks for it."""
 
+import hmac
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from rag.store import tables
-from rag.store.audit import START, Head, hashed, with_private
+from rag.store.audit import SIGNED, START, Head, hashed, signed_text, with_private
 
 BATCH = 2000
 _START = Head(0, START)
@@ -26,10 +27,14 @@ class Proof:
     problems: list[str] = field(default_factory=list)
 
 
-def verify(connection: Connection, kept: Head | None) -> Proof:
-    """Walk the whole chain; `kept` is a head that was kept outside of the database."""
+def verify(connection: Connection, kept: Head | None, sign: Callable[[str], str]) -> Proof:
+    """Walk the whole chain; `kept` is a head that was kept outside of the database.
+
+    What a record says of others counts only where `sign` gives the signature that it has.
+    """
     proof = Proof()
-    said = _Said.by(connection)
+    said = _Said.by(connection, sign)
+    proof.problems += [f"record {seq} was not signed by this installation" for seq in said.unsigned]
     expected: Head | None = None
     for row in _rows(connection):
         before = said.beginning(row.seq) if expected is None else expected
@@ -54,23 +59,29 @@ class _Said:
 
     beginnings: dict[int, str]  # hash by number of the last record that was removed by age
     forgotten: list[tuple[int, int]]
+    unsigned: list[int]  # numbers of records that nobody here has written
 
     @classmethod
-    def by(cls, connection: Connection) -> "_Said":
-        said = cls({}, [])
-        query = select(_audit.c.kind, _audit.c.record)
-        for kind, record in connection.execute(
-            query.where(_audit.c.kind.in_(["retention", "forget"])).order_by(_audit.c.seq)
-        ):
+    def by(cls, connection: Connection, sign: Callable[[str], str]) -> "_Said":
+        said = cls({}, [], [])
+        query = select(_audit.c.seq, _audit.c.kind, _audit.c.record, _audit.c.previous_sha256)
+        rows = connection.execute(query.where(_audit.c.kind.in_(SIGNED)).order_by(_audit.c.seq))
+        for seq, kind, record, previous in rows:
             try:
-                detail = json.loads(record)["detail"]
-                if kind == "retention":
-                    said.beginnings[detail["last_seq"]] = detail["last_sha256"]
-                else:
-                    said.forgotten += [(first, last) for first, last in detail["records"]]
-            except (ValueError, KeyError, TypeError):
-                continue  # it is found broken itself
+                whole = json.loads(record)
+                if not hmac.compare_digest(whole["signature"], sign(signed_text(previous, whole))):
+                    said.unsigned.append(seq)
+                    continue
+                said._take(kind, whole["detail"])
+            except (ValueError, KeyError, TypeError, AttributeError):
+                said.unsigned.append(seq)
         return said
+
+    def _take(self, kind: str, detail: dict[str, Any]) -> None:
+        if kind == "retention":
+            self.beginnings[detail["last_seq"]] = detail["last_sha256"]
+        else:
+            self.forgotten += [(first, last) for first, last in detail["records"]]
 
     def beginning(self, seq: int) -> Head:
         """What the first record that is there has to follow."""

@@ -83,6 +83,7 @@ class Database:
         """
         with self._begin(self._writer) as connection:
             connection.info.pop(audit.HEAD, None)
+            connection.info[audit.SIGN] = self.head_file.signed
             connection.execute(select(tables.log_head.c.seq).with_for_update())
             yield connection
             head = connection.info.pop(audit.HEAD, None)

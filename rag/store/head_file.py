@@ -33,9 +33,12 @@ class HeadFile:
 
     def keyed(self, text: str) -> str:
         """A hash of a text that cannot be tried out without the secret of this installation."""
-        if self._secret is None:
-            self._secret = kept_secret(self._secret_path).encode()
-        return hmac.new(self._secret, text.encode(errors="replace"), hashlib.sha256).hexdigest()
+        return _hmac(self._key(), text)
+
+    def signed(self, text: str) -> str:
+        """The signature of an audit record. The key is another than that of `keyed`, which is given
+        texts of anybody's."""
+        return _hmac(_hmac(self._key(), "citadel audit record").encode(), text)
 
     def write(self, head: Head) -> None:
         """Keep a newer head. What cannot be written is logged: the record itself is stored."""
@@ -71,6 +74,11 @@ class HeadFile:
             )
         return head
 
+    def _key(self) -> bytes:
+        if self._secret is None:
+            self._secret = kept_secret(self._secret_path).encode()
+        return self._secret
+
     def _read(self) -> tuple[Head, str] | None:
         try:
             found = json.loads(self._path.read_text())
@@ -79,6 +87,10 @@ class HeadFile:
             return None
         except (ValueError, KeyError, TypeError):
             return Head(0, ""), ""  # no signature fits
+
+
+def _hmac(key: bytes, text: str) -> str:
+    return hmac.new(key, text.encode(errors="replace"), hashlib.sha256).hexdigest()
 
 
 def parsed_head(text: str) -> Head:

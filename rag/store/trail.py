@@ -78,9 +78,9 @@ class Trail:
         except StoreError as error:
             problems.append(error.message)
         with self._database.read_snapshot() as connection:
-            proof = chain.verify(connection, given or own)
+            proof = chain.verify(connection, given or own, self._database.head_file.signed)
             if given is not None and own is not None:
-                more = chain.verify(connection, own).problems
+                more = chain.verify(connection, own, self._database.head_file.signed).problems
                 problems += [problem for problem in more if problem not in proof.problems]
         if own is None and not problems and proof.n_records:
             problems.append(f"{HEAD_FILE} is missing: whether the end was cut off cannot be told")

@@ -16,6 +16,7 @@ from store_samples import commit, commit_mail, failed, source
 from rag.acting import Actor, acting
 from rag.errors import BadRequest, StoreError
 from rag.store import Record, Said, Store, Terms, Vouched, Wanted
+from rag.store.audit import canonical, hashed
 
 HERE = Path(__file__).parent
 ANN = Actor("user", 7, how="session", request_id="request-1", address="10.0.0.17")
@@ -116,6 +117,39 @@ def test_a_head_file_that_is_gone_or_not_ours_is_said(chain: Store) -> None:
     assert "not written by this installation" in chain.audit.verify().problems[0]
     file.unlink()
     assert "audit.head is missing" in chain.audit.verify().problems[0]
+
+
+def forge(store: Store, kind: str, detail: dict[str, Any], *, alone: bool = False) -> None:
+    """Add a record past the house, as whoever can write the database could, with right hashes."""
+    head = store.audit.head()
+    last = 0 if alone else head.seq
+    seq, at = head.seq + 1, datetime.now(UTC)
+    record = {"seq": seq, "at": at.isoformat(), "kind": kind, "outcome": "success", "actor": {}}
+    text = canonical(record | {"detail": detail, "private_sha256": None, "signature": "0" * 64})
+    tamper(store, f"DELETE FROM audit WHERE seq > {last}")
+    with sqlite3.connect(store.data_dir / "citadel.db") as database:
+        row = (seq, f"{at:%Y-%m-%d %H:%M:%S.%f}", kind, None, text, head.sha256)
+        database.execute(
+            "INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?)", (*row, hashed(head.sha256, text))
+        )
+    database.close()
+
+
+def test_a_forged_retention_record_does_not_vouch_for_a_new_beginning(chain: Store) -> None:
+    head = chain.audit.head()
+    detail = {"removed": 8, "last_seq": head.seq, "last_sha256": head.sha256}
+    forge(chain, "retention", detail, alone=True)
+    problems = chain.audit.verify().problems
+    assert "record 9 was not signed by this installation" in problems
+    assert "records 1 to 8 are missing" in problems
+
+
+def test_a_forged_forget_record_does_not_cover_what_was_deleted(chain: Store) -> None:
+    forge(chain, "forget", {"of": "user", "principal": 7, "records": [[1, 8]]})
+    tamper(chain, "DELETE FROM audit_private WHERE seq IN (2, 3)")
+    problems = chain.audit.verify().problems
+    assert "record 9 was not signed by this installation" in problems
+    assert "what lay beside record 3 is missing, and no record says why" in problems
 
 
 def test_what_is_no_head_is_refused_in_words(chain: Store) -> None:
