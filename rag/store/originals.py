@@ -65,8 +65,14 @@ class Originals:
             yield Arriving(self, path, file)
 
     def publish(self, path: Path, file: FileIO, sha256: str) -> None:
-        """Give a file that is completely written its name, for good."""
+        """Give a file that is completely written its name, for good.
+
+        Raises:
+            StoreError: it cannot be written.
+            Forgotten: it was to be forgotten.
+        """
         with self._locked(fcntl.LOCK_SH):
+            self._refuse(sha256)  # as whoever forgets takes the lock after having said so
             if self._renew(sha256):
                 return
             with _as_store_error(self._folder):
@@ -225,6 +231,7 @@ class Arriving:
 
         Raises:
             StoreError: it cannot be written.
+            Forgotten: it was to be forgotten.
         """
         sha256 = self._digest.hexdigest()
         self._originals.publish(self._path, self._file, sha256)

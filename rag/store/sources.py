@@ -17,6 +17,7 @@ from sqlalchemy import (
     update,
 )
 
+from rag.acting import acting
 from rag.errors import Forgotten, NotFound
 from rag.store import mapped, names, people, tables
 from rag.types import SourceFile
@@ -212,16 +213,21 @@ def touch(connection: Connection, collection: str, touched: Sequence[SourceFile]
 def refuse_forgotten(connection: Connection, hashes: Sequence[str]) -> None:
     """Let nothing in again that was to be forgotten.
 
+    Only the operator is told why: to others it would say what there was, somewhere they don't read.
+
     Raises:
         Forgotten: one of these contents was.
     """
     table = tables.forgotten
     query = select(table.c.content_sha256).where(table.c.content_sha256.in_(hashes)).limit(1)
-    if connection.execute(query).first() is not None:
+    if connection.execute(query).first() is None:
+        return
+    if acting.get().kind == "operator":
         raise Forgotten(
             "its content was to be forgotten, and the file is still there",
             hint="Delete the file, or name it in .citadelignore.",
         )
+    raise Forgotten("this file is not taken in", hint="Ask your administrator.")
 
 
 def _printable(message: str) -> str:

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import insert
 from store_samples import commit, commit_mail
 
+from rag.acting import Actor, acting
 from rag.errors import Forgotten, NotFound
 from rag.forget.steps import steps
 from rag.store import Store, Wanted, tables
@@ -49,6 +50,24 @@ def test_a_document_leaves_every_table_and_the_free_space(store: Store) -> None:
     assert store.check() == []
     with pytest.raises(Forgotten):
         commit(store, "/elsewhere.txt", LINE)
+
+
+def test_forgotten_bytes_do_not_come_in_by_an_upload_and_only_the_operator_hears_why(
+    store: Store,
+) -> None:
+    content = f"{LINE} Sent again.".encode()
+    sha256 = store.originals.put(content)
+    [document] = commit(store, "/a.txt", content.decode())
+    list(steps(store, store.erasure.begin_documents(store.erasure.of_document(document))))
+    for actor, said in ((Actor("user", 7), "is not taken in"), (Actor("operator"), "forgotten")):
+        token = acting.set(actor)
+        with store.originals.arriving() as arriving, pytest.raises(Forgotten, match=said) as why:
+            arriving.write(content)
+            arriving.keep()
+        acting.reset(token)
+        assert (actor.kind == "operator") is ("forgotten" in f"{why.value.message}")
+    with pytest.raises(NotFound):
+        store.originals.path(sha256)
 
 
 def test_what_quotes_without_citing_is_found_by_its_words(store: Store) -> None:
