@@ -15,6 +15,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future
+from contextvars import copy_context
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -60,8 +61,11 @@ class Pipeline:
         self._to_embed: queue.SimpleQueue[tuple[Work, Part] | None] = queue.SimpleQueue()
         self._done: queue.SimpleQueue[Work | BaseException] = queue.SimpleQueue()
         self._stopping = threading.Event()
+        # Each has a context of its own, in which who acts is known.
         self._threads = [
-            threading.Thread(target=self._guarded, args=(stage,), name=name, daemon=True)
+            threading.Thread(
+                target=copy_context().run, args=(self._guarded, stage), name=name, daemon=True
+            )
             for name, stage in (
                 ("feed", self._feed),
                 ("chunk", self._chunk),

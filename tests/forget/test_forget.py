@@ -11,6 +11,7 @@ import forgettable
 import pytest
 from forgettable import ATTACHED, BODY, OTHER, QUESTION
 
+from rag.acting import Actor, acting
 from rag.appliance import Appliance
 from rag.errors import BadRequest, Forgotten, NotFound
 from rag.forget.probes import of_documents, of_user
@@ -226,8 +227,10 @@ def test_a_backup_that_cannot_be_looked_into_is_said(
 def test_a_forgotten_content_does_not_come_in_again(store: Store, embedder: Embedder) -> None:
     content = b"From: the board\n\n" + "\n\n".join([*BODY, forgettable.ORDER]).encode()
     forget(store, 1)
+    token = acting.set(Actor("operator"))
     with pytest.raises(Forgotten) as refusal:
         store.originals.put(content)
+    acting.reset(token)
     assert ".citadelignore" in refusal.value.hint
     with pytest.raises(Forgotten):
         forgettable.fill(store, embedder)
