@@ -5,6 +5,7 @@ import secrets
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from rag.errors import NotFound
@@ -44,9 +45,9 @@ class Probes:
     def in_cell(self, column: str, value: object) -> bool:
         """Whether a database's value has one, also compressed."""
         if isinstance(value, str):
-            if any(text in value or json.dumps(text)[1:-1] in value for text in self.texts):
+            if any(form in value for text in self.texts for form in _escaped(text)):
                 return True
-            named = any(value == name or json.dumps(name) in value for name in self.names)
+            named = any(_names(value, name) for name in self.names)
             return named and not column.startswith(OF_DOCUMENTS)
         if isinstance(value, dict | list):  # PostgreSQL's driver reads JSON
             return self.in_cell(column, json.dumps(value, ensure_ascii=False))
@@ -109,6 +110,27 @@ def _pieces(text: str) -> list[str]:
 
 def _sample(pieces: Iterable[str]) -> list[str]:
     return sorted(pieces, key=len, reverse=True)[:PROBES]
+
+
+@lru_cache(maxsize=1024)
+def _escaped(text: str) -> set[str]:
+    """A text as it stands, as JSON writes it, and as JSON writes that in turn."""
+    forms = {text}
+    for _ in range(2):
+        forms |= {
+            json.dumps(form, ensure_ascii=ascii_only)[1:-1]
+            for form in forms
+            for ascii_only in (True, False)
+        }
+    return forms
+
+
+def _names(value: str, name: str) -> bool:
+    """Whether a value is a user's name, or has it as a string of JSON, or of JSON in JSON."""
+    return any(
+        value == who or any(form in value for form in _escaped(f'"{who}"'))
+        for who in (name, f"user:{name}")
+    )
 
 
 def _forms(text: str) -> set[bytes]:

@@ -7,7 +7,7 @@ more.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -28,12 +28,12 @@ from sqlalchemy import (
 from rag.errors import NotFound
 from rag.store import audit, ingestion, people, sources, tables
 from rag.store.documents import MAX_ID
+from rag.store.forget_people import erase_user
+from rag.store.forget_rows import BATCH, NOTICE, erase_private, walk
 from rag.store.quoting import Quotes
 
 Kind = Literal["documents", "user"]
 FIRST, LAST = "content", "space"
-NOTICE = "[This quoted a document that has been forgotten.]"
-BATCH = 500  # rows held at once
 _deletions, _documents, _sources = tables.deletions, tables.documents, tables.sources
 _private, _turns, _withheld = tables.audit_private, tables.turns, tables.withheld
 
@@ -176,7 +176,7 @@ def erase(connection: Connection, deletion: Deletion) -> None:
     """
     if deletion.kind == "user":
         for number in deletion.detail["users"]:
-            _erase_user(connection, number)
+            erase_user(connection, number)
     else:
         _erase_documents(connection, deletion.detail)
 
@@ -190,11 +190,13 @@ def _erase_documents(connection: Connection, detail: dict[str, Any]) -> None:
     if not places:
         return
     quotes, uris = _quotes(connection, ids, [uri for _, uri in places])
+    turns = _erase_turns(connection, quotes, detail["documents"])
+    commented = _erase_rows(connection, tables.feedback, "comment", quotes)
     told = {
-        "turns": _erase_turns(connection, quotes, detail["documents"]),
-        "blocked": _erase_withheld(connection, quotes),
+        "turns": len(turns),
+        "blocked": _erase_withheld(connection, quotes, {row.request_id for row in turns}),
         "replies": _erase_rows(connection, tables.idempotency, "response", quotes),
-        "comments": _erase_rows(connection, tables.feedback, "comment", quotes),
+        "comments": commented + _erase_said_of(connection, turns),
     }
     _erase_titles(connection, quotes)
     _erase_runs(connection, quotes)
@@ -205,7 +207,7 @@ def _erase_documents(connection: Connection, detail: dict[str, Any]) -> None:
         for start in range(0, len(there), BATCH):
             ingestion.take_out(connection, collection, there[start : start + BATCH])
     _refuse(connection, detail["refused"])
-    erased = _erase_private(connection, _private_of(connection, uris, quotes))
+    erased = erase_private(connection, _private_of(connection, uris, quotes))
     numbers = {name: detail[name] for name in ("sources", "documents", "sha256s")}
     audit.append(connection, "forget", {"of": "documents", **numbers, **told, "records": erased})
 
@@ -221,24 +223,55 @@ def _quotes(
     return Quotes(connection.scalars(texts), names, [row.id for row in found]), uris
 
 
-def _erase_turns(connection: Connection, quotes: Quotes, documents: Sequence[int]) -> int:
-    """Write a notice over the turns of conversations that quote or cite; returns how many."""
-    n_erased, cited = 0, _citing(connection, documents)
-    for row in _walk(connection, _turns):
+def _erase_turns(
+    connection: Connection, quotes: Quotes, documents: Sequence[int]
+) -> list[Row[Any]]:
+    """Write a notice over the turns that quote, cite or rest on them; returns these turns.
+
+    What was written after one in the same conversation was written with that in sight.
+    """
+    erased: list[Row[Any]] = []
+    cited, begun, gone = _citing(connection, documents), set(), set(documents)
+    for row in walk(connection, _turns):
         question_too = quotes.has(row.question)
         answer_too = row.id in cited or quotes.anywhere(row.answer)
-        if not (question_too or answer_too):
-            continue
-        values = {"question": NOTICE if question_too else row.question}
-        values["answer"] = _blank(row.answer, values["question"])
-        connection.execute(update(_turns).where(_turns.c.id == row.id).values(**values))
-        own = tables.turn_documents.c.turn_id == row.id
-        connection.execute(delete(tables.turn_documents).where(own))
-        conversation = tables.conversations
-        changed = update(conversation).where(conversation.c.id == row.conversation_id)
-        connection.execute(changed.values(version=conversation.c.version + 1))
-        n_erased += 1
-    return n_erased
+        answer_too = answer_too or not gone.isdisjoint(row.answer.get("read", ()))
+        leans = row.conversation_id in begun and _may_lean(row)
+        if question_too or answer_too or leans:
+            _write_over(connection, row, NOTICE if question_too else row.question)
+            begun.add(row.conversation_id)
+            erased.append(row)
+    return erased
+
+
+def _may_lean(row: Row[Any]) -> bool:
+    """Whether something of the turns before may be in a turn: an engine has read them for it."""
+    searched = row.answer.get("searched") or {}
+    rewritten = searched.get("query", row.question) != row.question
+    return rewritten or row.answer.get("depth") is not None
+
+
+def _write_over(connection: Connection, row: Row[Any], question: str) -> None:
+    values = {"question": question, "answer": _blank(row.answer, question)}
+    connection.execute(update(_turns).where(_turns.c.id == row.id).values(**values))
+    own = tables.turn_documents.c.turn_id == row.id
+    connection.execute(delete(tables.turn_documents).where(own))
+    conversation = tables.conversations
+    changed = update(conversation).where(conversation.c.id == row.conversation_id)
+    connection.execute(changed.values(version=conversation.c.version + 1))
+
+
+def _erase_said_of(connection: Connection, turns: Sequence[Row[Any]]) -> int:
+    """Delete what was said of these turns by who asked; returns of how many."""
+    table, conversations, n_deleted = tables.feedback, tables.conversations, 0
+    for row in turns:
+        owner = select(conversations.c.principal_id).where(
+            conversations.c.id == row.conversation_id
+        )
+        of_owner = delete(table).where(table.c.principal_id == owner.scalar_subquery())
+        said = of_owner.where(table.c.request_id == row.request_id)
+        n_deleted += connection.execute(said).rowcount
+    return n_deleted
 
 
 def _citing(connection: Connection, documents: Sequence[int]) -> set[int]:
@@ -259,9 +292,13 @@ def _blank(answer: Any, question: str) -> dict[str, Any]:
     return {**kept, **lists, **query, "question": question, "answer": NOTICE}
 
 
-def _erase_withheld(connection: Connection, quotes: Quotes) -> int:
-    rows = _walk(connection, _withheld)
-    ids = [row.id for row in rows if quotes.has(row.text) or quotes.has(row.question)]
+def _erase_withheld(connection: Connection, quotes: Quotes, requests: Set[str]) -> int:
+    """Delete what was blocked and quotes, or belongs to one of these requests; returns how many."""
+    ids = [
+        row.id
+        for row in walk(connection, _withheld)
+        if row.request_id in requests or quotes.has(row.text) or quotes.has(row.question)
+    ]
     for start in range(0, len(ids), BATCH):
         connection.execute(delete(_withheld).where(_withheld.c.id.in_(ids[start : start + BATCH])))
     return len(ids)
@@ -299,18 +336,6 @@ def _erase_runs(connection: Connection, quotes: Quotes) -> None:
             connection.execute(update(table).where(table.c.id == row.id).values(**left))
 
 
-def _walk(connection: Connection, table: Table) -> Iterable[Row[Any]]:
-    """All rows by id, some at a time."""
-    last = 0
-    while True:
-        query = select(table).where(table.c.id > last).order_by(table.c.id).limit(BATCH)
-        rows = connection.execute(query).all()
-        if not rows:
-            return
-        yield from rows
-        last = rows[-1].id
-
-
 def _refuse(connection: Connection, hashes: Sequence[str]) -> None:
     """Let these contents not come in again."""
     table, now = tables.forgotten, datetime.now(UTC)
@@ -318,45 +343,6 @@ def _refuse(connection: Connection, hashes: Sequence[str]) -> None:
     rows = [{"content_sha256": h, "forgotten_at": now} for h in hashes if h not in known]
     if rows:
         connection.execute(insert(table), rows)
-
-
-# People
-
-
-def _erase_user(connection: Connection, number: int) -> None:
-    """A user with all that was the user's; the chain keeps a number that means nobody."""
-    principals, name = tables.principals, audit.names(connection, [number]).get(number)
-    if name is None:
-        return
-    requests = _requests_of(connection, number)
-    rows = _walk(connection, _withheld)
-    ids = [row.id for row in rows if row.request_id in requests]
-    connection.execute(delete(_withheld).where(_withheld.c.id.in_(ids)))
-    seqs = set(connection.scalars(_beside_acts_of(number)))
-    seqs |= _naming(connection, name.removeprefix("user:"))
-    connection.execute(delete(principals).where(principals.c.id == number))
-    names = tables.audit_names
-    connection.execute(delete(names).where(names.c.principal_id == number))
-    detail = {"of": "user", "principal": number, "blocked": len(ids)}
-    audit.append(connection, "forget", {**detail, "records": _erase_private(connection, seqs)})
-
-
-def _beside_acts_of(number: int) -> Any:
-    acts = _private.join(tables.audit, tables.audit.c.seq == _private.c.seq)
-    return select(_private.c.seq).select_from(acts).where(tables.audit.c.actor_id == number)
-
-
-def _requests_of(connection: Connection, number: int) -> set[str]:
-    query = select(tables.audit.c.record).where(tables.audit.c.actor_id == number)
-    found = {json.loads(record)["actor"].get("request_id") for record in connection.scalars(query)}
-    return found - {None}
-
-
-def _naming(connection: Connection, name: str) -> set[int]:
-    """Records with the name itself beside them: of sign-ins that failed, say."""
-    written = json.dumps(name)
-    query = select(_private.c.seq).where(_private.c.texts.contains(written, autoescape=True))
-    return set(connection.scalars(query))
 
 
 # Beside the audit records
@@ -377,18 +363,3 @@ def _private_of(connection: Connection, uris: Sequence[str], quotes: Quotes) -> 
         ]
         found |= set(connection.scalars(select(_private.c.seq).where(or_(*named))))
     return found
-
-
-def _erase_private(connection: Connection, seqs: set[int]) -> list[list[int]]:
-    """Delete what lies beside these records; returns their numbers as ranges."""
-    numbers = sorted(seqs)
-    for start in range(0, len(numbers), BATCH):
-        batch = numbers[start : start + BATCH]
-        connection.execute(delete(_private).where(_private.c.seq.in_(batch)))
-    ranges: list[list[int]] = []
-    for number in numbers:
-        if ranges and ranges[-1][1] == number - 1:
-            ranges[-1][1] = number
-        else:
-            ranges.append([number, number])
-    return ranges

@@ -1,5 +1,6 @@
 """Forgetting as far as the database is concerned, on both databases."""
 
+import json
 from datetime import UTC, datetime
 
 import pytest
@@ -8,8 +9,10 @@ from store_samples import commit, commit_mail
 
 from rag.acting import Actor, acting
 from rag.errors import Forgotten, NotFound
+from rag.forget.probes import of_user
 from rag.forget.steps import steps
-from rag.store import Store, Wanted, tables
+from rag.store import Store, Wanted, Withheld, tables
+from rag.store.idempotency import KeptResponse
 
 NOW = datetime(2026, 11, 26, 9, tzinfo=UTC)
 LINE = "The foundry in Bremerhaven closes in autumn, and nobody has been told of it."
@@ -114,6 +117,73 @@ def test_a_turn_that_is_noted_as_quoting_needs_no_other_sign(store: Store) -> No
         connection.execute(insert(tables.turn_documents).values(**noted))
     list(steps(store, store.erasure.begin_documents(store.erasure.of_document(document))))
     assert "over with the works" not in cells(store)
+
+
+def written(question: str, text: str, **fields: object) -> dict[str, object]:
+    """An answer as an engine gives it."""
+    lists: dict[str, object] = {name: [] for name in ("citations", "related", "steps", "notices")}
+    searched = {"query": fields.pop("query", question), "collections": ["docs"]}
+    whole = {"status": "answered", "question": question, "answer": text, "searched": searched}
+    return {**whole, **lists, "request_id": question, "depth": "quick", **fields}
+
+
+def test_a_turn_that_read_and_cites_nothing_goes_with_what_leans_on_it_and_was_said_of_it(
+    store: Store,
+) -> None:
+    [document] = commit(store, "/a.txt", LINE)
+    store.add_principal("user", "ann")
+    ann, talks = store.user_number("ann"), store.conversations
+    begun, other = talks.create(ann, "Works").id, talks.create(ann, "Else").id
+    told = written("What of the works?", "They are to be shut.")
+    leaning = written("Why?", "As they are to be shut.")
+    quoting = written("When is lunch?", "At noon.", depth=None)
+    for answer in (quoting, told, leaning, quoting):
+        talks.append(ann, begun, answer, [document] if answer is told else [])
+    talks.append(ann, other, written("What else?", "Nothing else."))
+    for question in ("What of the works?", "What else?"):
+        store.feedback.give(ann, question, 1, f"A comment on {question}")
+    store.keep_withheld(
+        Withheld(NOW, "Why?", "blocked", "answer", ("S1",), 0.9, "", "?", "Cut off.", (), "llama")
+    )
+    list(steps(store, store.erasure.begin_documents(store.erasure.of_document(document))))
+    left = cells(store)
+    assert "to be shut" not in left
+    assert "Cut off." not in left
+    assert "A comment on What of the works?" not in left
+    turns = talks.turns(store.access_to_all(), ann, begun)
+    assert [turn.answer["answer"] for turn in turns if "noon" in turn.answer["answer"]] == [
+        "At noon.",
+        "At noon.",
+    ]
+    assert "Nothing else." in left
+    assert "A comment on What else?" in left
+
+
+def test_a_forgotten_user_is_in_no_record_of_what_others_did(store: Store) -> None:
+    store.add_principal("user", "ann")
+    store.add_principal("user", "anna")
+    ann, operator = store.user_number("ann"), store.operator_number()
+    commit(store, "/a.txt", LINE)
+    store.directory.link("ann", "https://id.example", "subject-of-the-person")
+    store.keys.add(ann, "the phone in her kitchen", ["search"])
+    upload = store.runs.add_upload("docs", ann, "her-letter.pdf", "0" * 64)
+    for name in ("ann", "anna"):
+        body = json.dumps({"members": [name], "to": f"user:{name}"})
+        reply = KeptResponse(201, {"location": f"/v1/users/{name}"}, body)
+        assert store.idempotency.claim(operator, name * 3, "0") is None
+        store.idempotency.keep(operator, name * 3, reply)
+    probes = of_user(store, "ann")
+    assert {column for column, value in store.erasure.cells() if probes.in_cell(column, value)} >= {
+        "idempotency.response"
+    }
+    list(steps(store, store.erasure.begin_user("ann")))
+    left = cells(store)
+    for told in ("subject-of-the-person", "the phone in her kitchen", "her-letter.pdf"):
+        assert told not in left
+    assert not [c for c, value in store.erasure.cells() if probes.in_cell(c, value)]
+    assert store.idempotency.claim(operator, "anna" * 3, "0") is not None, "another's stays"
+    assert store.runs.one(upload).principal_id == ann, "the run stays as a number"
+    assert store.audit.verify().problems == []
 
 
 def test_what_is_begun_is_known_until_it_is_ended(store: Store) -> None:
