@@ -115,7 +115,7 @@ def talk(store: Store, ids: dict[str, int]) -> None:
         run |= {"content_sha256": "", "is_to_stop": False, "failures": [failure], "hint": ""}
         connection.execute(insert(tables.ingest_runs).values(**owned, **run))
     store.keep_withheld(_withheld(f"It is said that {BODY[0]}"))
-    store.keep_withheld(_withheld("Something quite different."))
+    store.keep_withheld(_withheld("Something quite different.", "another-request"))
     store.limit("docs", MAIL, ["user:ann"])
 
 
@@ -131,9 +131,9 @@ def _answer(document: int, question: str, text: str) -> dict[str, Any]:
     }
 
 
-def _withheld(text: str) -> Withheld:
+def _withheld(text: str, request: str = "request-0") -> Withheld:
     return Withheld(
-        NOW, "request-0", "blocked", "answer", ("S1",), 0.9, "", "?", text, ("docs",), "llama"
+        NOW, request, "blocked", "answer", ("S1",), 0.9, "", "?", text, ("docs",), "llama"
     )
 
 
