@@ -11,7 +11,7 @@ from typing import get_args
 from sqlalchemy import ColumnElement, and_, delete, insert, select
 
 from rag.errors import BadRequest
-from rag.store import audit, people, tables
+from rag.store import access, audit, people, tables
 from rag.store.access import Right
 from rag.store.database import Database
 from rag.store.people import Owner, Role
@@ -167,13 +167,9 @@ class Accounts:
             number = people.add(connection, "user", FIRST_ADMIN)
             connection.execute(insert(_roles).values(principal_id=number, role="admin"))
             audit.append(connection, "role_given", {"principal": number, "role": "admin"})
-            collections = connection.scalars(select(tables.collections.c.id)).all()
-            grants = [
-                {"collection_id": collection, "principal_id": number, "right": "manage"}
-                for collection in collections
-            ]
-            if grants:
-                connection.execute(insert(_grants), grants)
+            names = select(tables.collections.c.name).order_by(tables.collections.c.name)
+            for collection in connection.scalars(names).all():
+                access.grant(connection, collection, f"user:{FIRST_ADMIN}", "manage")
         return FIRST_ADMIN
 
 

@@ -72,6 +72,7 @@ class Conversations:
         row = insert(_conversations).values(**values, created_at=now, updated_at=now)
         with self._database.write() as connection:
             number = connection.execute(row.returning(_conversations.c.id)).scalar_one()
+            audit.append(connection, "conversation_added", {"conversation": number})
             return _one(connection, owner, number)
 
     def listed(
@@ -165,6 +166,7 @@ class Conversations:
             found = _one(connection, owner, conversation_id)
             _check_version(found, version)
             _changed(connection, found, title[:MAX_TITLE_CHARS])
+            audit.append(connection, "conversation_renamed", {"conversation": found.id})
             return _one(connection, owner, conversation_id)
 
     def delete(self, owner: int, conversation_id: int, version: int | None = None) -> None:

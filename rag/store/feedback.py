@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from sqlalchemy import Connection, delete, insert, select
 
 from rag.errors import NotFound
-from rag.store import tables
+from rag.store import audit, tables
 from rag.store.database import Database
 from rag.store.documents import MAX_ID
 
@@ -45,6 +45,8 @@ class Feedbacks:
             same = (_feedback.c.principal_id == owner) & (_feedback.c.request_id == request_id)
             connection.execute(delete(_feedback).where(same))
             number = connection.execute(row.returning(_feedback.c.id)).scalar_one()
+            detail = {"request": request_id, "rating": rating}  # not the comment
+            audit.append(connection, "feedback_given", detail)
             return _listed(connection, 1, number + 1)[0]
 
     def listed(self, limit: int, before_id: int | None = None) -> list[Feedback]:

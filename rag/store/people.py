@@ -122,19 +122,22 @@ def join(connection: Connection, group: str, users: Iterable[str]) -> None:
     """
     group_id = find(connection, "group", group)
     wanted = {find(connection, "user", name) for name in users}
+    members = select(_memberships.c.user_id, _memberships.c.origin)
+    rows_there = connection.execute(members.where(_memberships.c.group_id == group_id))
+    origins = {row.user_id: row.origin for row in rows_there}
+    kept = sorted(number for number in wanted if origins.get(number, "command") != "command")
     given = update(_memberships).where(
-        _memberships.c.group_id == group_id, _memberships.c.user_id.in_(wanted)
+        _memberships.c.group_id == group_id, _memberships.c.user_id.in_(kept)
     )
     connection.execute(given.values(origin="command"))
-    members = select(_memberships.c.user_id).where(_memberships.c.group_id == group_id)
-    rows = [
-        {"group_id": group_id, "user_id": number}
-        for number in sorted(wanted - set(connection.scalars(members)))
-    ]
+    joined = sorted(wanted - origins.keys())
+    rows = [{"group_id": group_id, "user_id": number} for number in joined]
     if rows:
         connection.execute(insert(_memberships), rows)
-        joined = [row["user_id"] for row in rows]
-        audit.append(connection, "joined", {"group": group_id, "principals": joined})
+    if kept or joined:
+        # `kept` were in it by the directory, which can't take them out from now on.
+        detail = {"group": group_id, "principals": [*joined, *kept], "kept": kept}
+        audit.append(connection, "joined", detail)
 
 
 def leave(connection: Connection, group: str, users: Iterable[str]) -> list[str]:

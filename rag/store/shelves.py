@@ -27,7 +27,6 @@ def create(connection: Connection, name: str) -> None:
     if sources.collection_id(connection, name) is not None:
         raise Conflict(f"there is a collection {name!r} already")
     sources.ensure_collection(connection, name)
-    audit.append(connection, "collection_added", {"collection": name})
 
 
 def remove(connection: Connection, name: str) -> None:

@@ -19,7 +19,7 @@ from sqlalchemy import (
 
 from rag.acting import acting
 from rag.errors import Forgotten, NotFound
-from rag.store import mapped, names, people, tables
+from rag.store import audit, mapped, names, people, tables
 from rag.types import SourceFile
 
 _FILE = [
@@ -80,6 +80,7 @@ def ensure_collection(connection: Connection, name: str) -> int:
     created: int = connection.execute(row.returning(tables.collections.c.id)).scalar_one()
     grant = {"collection_id": created, "principal_id": people.operator(connection)}
     connection.execute(insert(tables.grants).values(**grant, right="manage"))
+    audit.append(connection, "collection_added", {"collection": name})
     return created
 
 

@@ -209,6 +209,15 @@ def _signed_in(store: Store) -> str:
     return store.signing.begin(store.user_number("ann"), "password")
 
 
+def _rated(store: Store) -> None:
+    owner = store.operator_number()
+    lists: dict[str, Any] = {name: [] for name in ("citations", "related", "steps")}
+    searched = {"query": "?", "collections": ["docs"]}
+    answer = {"question": "?", "answer": "", "request_id": "request-9", "searched": searched}
+    store.conversations.append(owner, store.conversations.create(owner).id, {**answer, **lists})
+    store.feedback.give(owner, "request-9", -1, "Too short.")
+
+
 ACTS: dict[str, Callable[[Store], object]] = {
     "principal_added": lambda s: s.add_principal("user", "bob"),
     "principal_removed": lambda s: s.remove_principal("user", "ann"),
@@ -243,6 +252,11 @@ ACTS: dict[str, Callable[[Store], object]] = {
     "groups_synced": lambda s: s.directory.known_as(Vouched("i", "7", "eve", ("hr",)), Terms()),
     "collection_added": lambda s: s.create_collection("new"),
     "collection_removed": lambda s: (s.create_collection("new"), s.remove_collection("new")),
+    "conversation_added": lambda s: s.conversations.create(s.operator_number()),
+    "conversation_renamed": lambda s: s.conversations.rename(
+        s.operator_number(), s.conversations.create(s.operator_number()).id, "Another"
+    ),
+    "feedback_given": _rated,
     "conversation_removed": lambda s: s.conversations.delete(
         s.operator_number(), s.conversations.create(s.operator_number()).id
     ),
@@ -258,6 +272,38 @@ def test_every_change_leaves_its_record(chain: Store, kind: str) -> None:
     ACTS[kind](chain)
     assert records(chain, after=before)[-1].kind == kind
     assert chain.audit.verify().problems == []
+
+
+def test_a_collection_that_an_ingest_makes_is_recorded_once(store: Store) -> None:
+    commit(store, "/a", "one")
+    commit(store, "/b", "two")
+    [made] = records(store, kind="collection_added")
+    assert made.detail == {"collection": "docs"}
+
+
+def test_the_grants_of_the_first_admin_are_recorded(store: Store) -> None:
+    commit(store, "/a", "one")
+    store.create_collection("hr")
+    store.accounts.first_admin()
+    number = store.user_number("admin")
+    details = [record.detail for record in records(store, kind="granted")]
+    assert details == [
+        {"collection": name, "principal": number, "right": "manage"} for name in ("docs", "hr")
+    ]
+
+
+def test_a_membership_that_the_directory_can_take_back_no_more_is_recorded(store: Store) -> None:
+    store.add_principal("group", "hr")
+    store.directory.known_as(Vouched("i", "7", "eve", ("hr",)), Terms())
+    eve, before = store.user_number("eve"), store.audit.head().seq
+    store.join_group("hr", ["eve"])
+    store.join_group("hr", ["eve"])
+    [record] = records(store, after=before)
+    assert (record.kind, record.detail["principals"], record.detail["kept"]) == (
+        "joined",
+        [eve],
+        [eve],
+    )
 
 
 def test_what_changes_nothing_leaves_none(chain: Store) -> None:
