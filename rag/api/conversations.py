@@ -19,7 +19,9 @@ from rag.api.docs import TEXT, documented
 from rag.api.exports import Format, export_response
 from rag.appliance import Appliance
 from rag.errors import Forbidden
+from rag.store import Store
 from rag.store.conversations import Conversation, KeptTurn
+from rag.store.kept_answers import documents_of
 
 router = APIRouter(tags=["conversations"])
 
@@ -75,6 +77,8 @@ def list_conversations(
         changed, last = cursors.place(LIST, cursor, 2)
         before = (cursors.time_of(changed), last)
     found = appliance.store.conversations.listed(owner, limit + 1, before)
+    if owner != number_of(caller, appliance.store):
+        _record(appliance.store, "conversations", {"principal": owner})
     return JSONResponse(
         {
             "conversations": [conversation_json(each) for each in found[:limit]],
@@ -110,6 +114,7 @@ def get_conversation(
     headers = {"ETag": tags.etag(found.version, body)}
     if tags.is_known(if_none_match, headers["ETag"]):
         return Response(status_code=304, headers=headers)
+    _opened(appliance.store, found, body, "conversation")
     return JSONResponse(body, headers=headers)
 
 
@@ -171,6 +176,7 @@ def export_conversation(
     found = _found(caller, appliance, conversation_id)
     turns = _turns(caller, appliance, found)
     body = read_json(found, turns, yours=_is_own(caller, appliance, found))
+    _opened(appliance.store, found, body, "conversation_export")
     return export_response(body, format)
 
 
@@ -200,6 +206,18 @@ def may_read_others(caller: Caller, appliance: Appliance) -> bool:
     is_admin = caller.owner == "operator" or "admin" in caller.roles
     allowed = appliance.settings.conversations_readable_by_admins
     return allowed and is_admin and "admin" in caller.rights
+
+
+def _opened(store: Store, found: Conversation, body: dict[str, Any], what: str) -> None:
+    """Record that a conversation is shown, before it is: another's, or one that quotes."""
+    quoted = sorted({number for turn in body["turns"] for number in documents_of(turn["answer"])})
+    if quoted or not body["yours"]:
+        detail = {"conversation": found.id, "principal": found.owner, "documents": quoted}
+        _record(store, what, detail)
+
+
+def _record(store: Store, what: str, detail: dict[str, Any]) -> None:
+    store.audit.record("opened", {"what": what, **detail})
 
 
 def _turn_json(turn: KeptTurn) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from rag.appliance import Appliance
 from rag.errors import BadRequest
 from rag.search.embed import load_embedder
 from rag.settings import Settings, load_settings
-from rag.store import Store
+from rag.store import Store, Wanted
 from tests.fakes.vllm import FakeVLLM, fake_vllm
 
 HANDBOOK = "/srv/documents/handbook.pdf"
@@ -413,6 +413,7 @@ def test_admins_read_conversations_of_others_only_where_the_setting_says_so(
     number = begun(ann)
     asked(ann, number)
     paths = (f"/v1/conversations/{number}", f"/v1/conversations/{number}/export")
+    before = store.audit.head().seq
     changed = settings.model_copy(update={"conversations_readable_by_admins": allowed})
     server.app.state.backing.appliance().settings = changed
     try:
@@ -433,6 +434,30 @@ def test_admins_read_conversations_of_others_only_where_the_setting_says_so(
         assert response.status_code == (200 if allowed else 404)
         if allowed:
             assert (response.json()["yours"], response.json()["owner"]) == (False, "ann")
+    records = store.audit.read(Wanted(after=before, kind="opened"))
+    assert [record.detail["what"] for record in records] == (
+        ["conversation", "conversation_export", "conversations"] if allowed else []
+    )
+    assert {record.detail["principal"] for record in records} <= {store.user_number("ann")}
+
+
+def test_opening_an_own_conversation_is_recorded_where_it_quotes(
+    ann: httpx.Client, store: Store
+) -> None:
+    number, empty = begun(ann), begun(ann)
+    cited = {citation.document_id for citation in asked(ann, number).citations}
+    before = store.audit.head().seq
+    got = ann.get(f"/v1/conversations/{number}")
+    assert ann.get(f"/v1/conversations/{empty}").status_code == 200
+    known = {"If-None-Match": got.headers["etag"]}
+    assert ann.get(f"/v1/conversations/{number}", headers=known).status_code == 304
+    assert ann.get(f"/v1/conversations/{number}/export").status_code == 200
+    records = store.audit.read(Wanted(after=before, limit=1000))
+    assert [(record.kind, record.detail["what"]) for record in records] == [
+        ("opened", "conversation"),
+        ("opened", "conversation_export"),
+    ]
+    assert all(cited <= set(record.detail["documents"]) for record in records)
 
 
 def test_two_users_try_every_number_and_never_see_a_word_of_the_other(
