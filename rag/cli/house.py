@@ -119,7 +119,10 @@ def token(ctx: typer.Context) -> None:
     from rag.api.tokens import api_token
 
     frame: Frame = ctx.obj
-    typer.echo(api_token(frame.settings()))
+    found = api_token(frame.settings())
+    with open_store(ctx) as store:
+        store.audit.record("opened", {"what": "token"})  # before it is shown
+    typer.echo(found)
 
 
 @app.command()

@@ -41,6 +41,15 @@ def opened(data_dir: Path) -> Iterator[Store]:
         yield store
 
 
+def test_printing_the_token_is_recorded_without_it(recorded: Path) -> None:
+    token = inside(recorded, "token").out.strip()
+    with opened(recorded) as store:
+        newest = store.audit.read(Wanted(kind="opened"))[-1]
+    assert newest.detail == {"what": "token"}
+    assert newest.actor["kind"] == "operator"
+    assert token and token not in str(newest)
+
+
 def test_records_are_listed_and_reading_them_is_one(recorded: Path) -> None:
     listed = inside(recorded, "audit", "list", "--user", "ann").out.splitlines()
     assert len(listed) == 2
