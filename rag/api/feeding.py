@@ -58,7 +58,7 @@ Name = Annotated[requests.Plain, Query(min_length=1)]
     "/v1/documents",
     status_code=202,
     response_model=models_feeding.Uploaded,
-    responses=documented(400, 403, 404, 413)
+    responses=documented(400, 403, 404, 409, 413)
     | {200: {"model": models_feeding.Uploaded, "description": "It was there already."}},
     openapi_extra=FORM,
 )
