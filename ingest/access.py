@@ -2,9 +2,10 @@
 
     read: [group:hr, user:ann]     # nobody else, of those who may read the collection
     read: []                       # nobody but the operator
-    read: everyone                 # all who may read the collection, whatever a folder above says
+    read: everyone                 # whatever the file of a folder above says
 
-The nearest file decides, also one above the folder that ingest was given. A folder whose file
+The nearest file decides, also one above the folder that ingest was given. It limits and never
+opens: what commands and permissions say must let a reader through as well. A folder whose file
 cannot be understood is left out until it can: it may hold what must not be shown to anyone.
 """
 

@@ -14,7 +14,7 @@ import numpy as np
 from sqlalchemy import Connection, delete, insert, select, update
 
 from rag.errors import NotFound
-from rag.store import audit, changes, quarantine, sources, tables
+from rag.store import audit, changes, limits, quarantine, sources, tables
 from rag.store.changes import Entry
 from rag.text import title_of_name
 from rag.types import Box, Chunk, NewDocument, Page, SourceFile, Vectors
@@ -81,7 +81,7 @@ def move_source(connection: Connection, collection: str, old_uri: str, new: Sour
         )
     if new.uri != old_uri:
         remove_sources(connection, collection, [new.uri])
-        sources.carry_limit(connection, existing, new.uri)
+        limits.carry(connection, existing, new.uri)
     _rename_documents(connection, existing.id, old_uri, new.uri)
     sources.put(connection, existing.collection_id, existing, new)
     changes.append(connection, changes.put_again(connection, [existing.id]))

@@ -19,7 +19,7 @@ class Said:
 
     `by_file` has the folders that a file of their own speaks of, also above the roots; `by_system`
     each file and folder of the `mapped` roots, folders before what is in them. What was said of
-    the `unread` folders before holds on.
+    the `unread` folders before holds on; nobody reads what is in the `closed` ones.
     """
 
     roots: Sequence[str] = ()
@@ -27,10 +27,23 @@ class Said:
     by_system: Mapping[str, Readers] = field(default_factory=dict)
     mapped: Sequence[str] = ()
     unread: Sequence[str] = ()
+    closed: Sequence[str] = ()
 
     def holds_on(self, uri: str) -> bool:
         """Whether nobody could look what is said of it now."""
-        return any(f"{uri}/".startswith(folder.rstrip("/") + "/") for folder in self.unread)
+        return _is_in(uri, self.unread)
+
+    def is_closed(self, uri: str) -> bool:
+        """Whether nobody can tell who is meant to read it."""
+        return _is_in(uri, self.closed)
+
+    def covers(self, uri: str) -> bool:
+        """Whether it was looked at, or would have been: it is at, above or below a root."""
+        return _is_in(uri, self.roots) or any(uri in places(root) for root in self.roots)
+
+
+def _is_in(uri: str, folders: Sequence[str]) -> bool:
+    return any(f"{uri}/".startswith(folder.rstrip("/") + "/") for folder in folders)
 
 
 def mark(root: str) -> str:
@@ -77,35 +90,57 @@ def users(readers: Sequence[str] | set[str], members: Members) -> set[str]:
     return found
 
 
-def rules(
-    said: Said, commands: Mapping[str, Readers], kept: Mapping[str, Readers], members: Members
+def both(
+    commands: Mapping[str, Readers], files: Mapping[str, Readers], members: Members
 ) -> dict[str, Readers]:
-    """The rules that make of it what is to be: one where a place differs from its folder.
+    """Where commands and files do not say the same: who is let through by the nearest of each."""
+    stated = {**commands, **files}
+    met = {uri: _met(uri, commands, files, members) for uri in stated}
+    return {uri: readers for uri, readers in met.items() if readers != stated[uri]}
 
-    What a file or a command says of a folder must let a reader through as well, the nearest of
-    them. A place that a command speaks of keeps the command's rule, so there is none for it here,
-    and what is in it has rules of its own. The `kept` ones, of places where nobody could look, let
-    through nobody who does not get through the folders above.
+
+def rules(
+    said: Said,
+    commands: Mapping[str, Readers],
+    files: Mapping[str, Readers],
+    kept: Mapping[str, Readers],
+    members: Members,
+) -> dict[str, Readers]:
+    """The rules that make of it what is to be, besides those that commands and files are.
+
+    The nearest command and the nearest file must let a reader through, and so must permissions: a
+    place gets a rule where that differs from its folder. Of permissions, a place that a command
+    speaks of has the command's word alone, and what is in it has rules of its own. The `kept`
+    ones, of places where nobody could look, let through nobody whom the folders above keep out.
     """
-    explicit = {**commands, **said.by_file}
-    wanted = dict(said.by_file)
+    stated = {**commands, **files}  # of one place, a file's word is asked before a command's
+    wanted = both(commands, files, members)
+    besides = {**stated, **wanted}
+    in_force = dict(besides)
     wanted |= {mark(root): None for root in said.mapped}
-    besides: dict[str, Readers] = {}  # by place, what the nearest of them says
-    in_force: dict[str, Readers] = {}
     for uri, readers in said.by_system.items():
         folder = str(PurePosixPath(uri).parent)
-        above = besides[folder] if folder in besides else _nearest(explicit, folder)
-        besides[uri] = explicit.get(uri, above)
-        in_force[uri] = meet(readers, besides[uri], members)
-        if uri in commands and uri not in said.by_file:
-            in_force[uri] = commands[uri]
-        elif uri in said.by_file or uri in said.mapped or in_force[uri] != in_force.get(folder, 0):
+        if uri not in besides:
+            besides[uri] = besides[folder] if folder in besides else nearest(besides, folder)
+        alone = uri in commands and uri not in files
+        in_force[uri] = besides[uri] if alone else meet(readers, besides[uri], members)
+        inherited = stated[uri] if uri in stated else in_force.get(folder, 0)
+        if uri in said.mapped or in_force[uri] != inherited:
             wanted[uri] = in_force[uri]
+        else:
+            wanted.pop(uri, None)
     for uri, readers in kept.items():
-        if uri not in in_force:
-            wanted[uri] = meet(readers, _nearest(in_force, uri), members)
+        if uri not in said.by_system:
+            wanted[uri] = meet(readers, nearest(in_force, uri), members)
     return wanted
 
 
-def _nearest(known: Mapping[str, Readers], uri: str) -> Readers:
+def _met(
+    uri: str, commands: Mapping[str, Readers], files: Mapping[str, Readers], members: Members
+) -> Readers:
+    return meet(nearest(commands, uri), nearest(files, uri), members)
+
+
+def nearest(known: Mapping[str, Readers], uri: str) -> Readers:
+    """What is said of the URI, or else of the nearest folder that it lies in; None of neither."""
     return next((known[place] for place in places(uri) if place in known), None)

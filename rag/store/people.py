@@ -257,6 +257,11 @@ def parsed(written: str) -> tuple[Kind, str]:
     raise BadRequest(f"{written!r} names nobody", hint="Write user:NAME or group:NAME.")
 
 
+def written(kind: str, name: str) -> str:
+    """The other way round."""
+    return name if kind == OPERATOR else f"{kind}:{name}"
+
+
 def find(connection: Connection, kind: Kind, name: str) -> int:
     """The number of a user or group.
 

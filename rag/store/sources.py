@@ -9,7 +9,6 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     bindparam,
-    delete,
     func,
     insert,
     or_,
@@ -19,7 +18,7 @@ from sqlalchemy import (
 
 from rag.acting import acting
 from rag.errors import Forgotten, NotFound
-from rag.store import audit, mapped, names, people, tables
+from rag.store import audit, names, people, tables
 from rag.types import SourceFile
 
 _FILE = [
@@ -114,39 +113,20 @@ def put(
 
 
 def list_at(connection: Connection, collection_id: int, uri: str) -> int | None:
-    """The list that the nearest rule gives: the one for this URI, or for a folder above it."""
+    """The list that the nearest rule gives: the one for this URI, or for a folder above it.
+
+    Of several at one place the last one holds: command, file, met. See `rag.store.limits`.
+    """
     above = [str(folder) for folder in PurePosixPath(uri).parents]
     rules = tables.access_rules
     query = (
         select(rules.c.list_id)
         .where(rules.c.collection_id == collection_id, rules.c.uri.in_([uri, *above]))
-        .order_by(func.length(rules.c.uri).desc())
+        .order_by(func.length(rules.c.uri).desc(), rules.c.origin.desc())
         .limit(1)
     )
     found: int | None = connection.execute(query).scalar_one_or_none()
     return found
-
-
-def carry_limit(connection: Connection, existing: StoredSource, new_uri: str) -> None:
-    """Let a limit follow a file that moves: its own always, a folder's where none is given there.
-
-    Otherwise a folder under another name would be open to everyone who may read the collection.
-    """
-    rules, old_uri = tables.access_rules, existing.file.uri
-    here = rules.c.collection_id == existing.collection_id
-    places = [new_uri, *map(str, PurePosixPath(new_uri).parents)]
-    covering = select(rules.c.uri).where(here, rules.c.uri.in_(places)).limit(1)
-    query = select(rules.c.list_id, rules.c.origin).where(here, rules.c.uri == old_uri)
-    own = connection.execute(query).first()
-    marks = select(rules.c.uri).where(here, rules.c.uri.in_(mapped.marks_over(new_uri)))
-    if own is not None and own.origin == "file" and connection.execute(marks).first() is not None:
-        return  # both were set by permissions, and those of the new place are in force already
-    list_id = list_at(connection, existing.collection_id, old_uri)
-    if own is None and (list_id is None or connection.execute(covering).first() is not None):
-        return
-    connection.execute(delete(rules).where(here, rules.c.uri.in_([old_uri, new_uri])))
-    values = {"collection_id": existing.collection_id, "uri": new_uri, "list_id": list_id}
-    connection.execute(insert(rules).values(**values, origin="command"))
 
 
 def at_or_below(column: ColumnElement[str], uri: str) -> ColumnElement[bool]:

@@ -18,6 +18,7 @@ from rag.store import (
     documents,
     ingestion,
     integrity,
+    limits,
     people,
     quarantine,
     shelves,
@@ -25,7 +26,7 @@ from rag.store import (
     sources,
 )
 from rag.store import withheld as withheld_records
-from rag.store.access import Grant, Limit, Right
+from rag.store.access import Grant, Right
 from rag.store.accounts import Accounts
 from rag.store.conversations import Conversations
 from rag.store.database import Database
@@ -36,6 +37,7 @@ from rag.store.feedback import Feedbacks
 from rag.store.idempotency import Idempotency
 from rag.store.integrity import Stats
 from rag.store.keys import Keys
+from rag.store.limits import Limit
 from rag.store.mapped import Said
 from rag.store.minted import Mint
 from rag.store.originals import Originals
@@ -287,14 +289,14 @@ class Store:
             return access.grants(connection)
 
     def limit(self, collection: str, uri: str, principals: Sequence[str] | None) -> int:
-        """Let only these read a file or what is and will be below a folder; see `access.limit`.
+        """Let only these read a file or what is and will be below a folder; see `limits.limit`.
 
         Raises:
             NotFound: there is no such collection or principal.
             BadRequest: a principal is written wrongly.
         """
         with self._database.write() as connection:
-            return access.limit(connection, collection, uri, principals)
+            return limits.limit(connection, collection, uri, principals)
 
     def check_principals(self, principals: Sequence[str]) -> None:
         """See whether they exist.
@@ -307,24 +309,24 @@ class Store:
             people.numbers(connection, principals)
 
     def sync_limits(self, collection: str, said: Said, *, prune: bool = True) -> int:
-        """Bring the limits that folders' own files and permissions set level; see `access.sync`.
+        """Bring the limits that folders' own files and permissions set level; see `limits.sync`.
 
         Raises:
             NotFound: a principal that a file names does not exist.
             BadRequest: it is written wrongly.
         """
         with self._database.write() as connection:
-            return access.sync(connection, collection, said, prune=prune)
+            return limits.sync(connection, collection, said, prune=prune)
 
     def mapped_roots(self, collection: str) -> list[str]:
         """The roots in which a file system's permissions limit who may read."""
         with self._database.read() as connection:
-            return access.mapped_roots(connection, collection)
+            return limits.mapped_roots(connection, collection)
 
     def limits(self) -> list[Limit]:
         """What is limited, by collection and URI."""
         with self._database.read() as connection:
-            return access.limits(connection)
+            return limits.limits(connection)
 
     # Writing
 

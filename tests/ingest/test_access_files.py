@@ -132,14 +132,32 @@ def test_a_limit_that_is_no_longer_said_can_be_kept_until_the_run_has_ended(stor
     assert seen_by_ann(store) == "ab"
 
 
-def test_what_a_command_has_limited_stays_where_no_file_says_otherwise(store: Store) -> None:
-    store.limit("docs", "/d/hr", ["group:hr"])
+def test_no_file_takes_or_widens_what_a_command_has_limited(store: Store) -> None:
+    store.add_principal("user", "bob")
+    store.grant("docs", "user:bob", "read")
+    store.limit("docs", "/d/hr", ["user:bob"])
+    for folder in ("/d", "/d/hr", "/d/hr/x"):
+        for readers in (None, ("user:ann",)):
+            store.sync_limits("docs", said("/d", {folder: readers}))
+            assert "b" not in seen_by_ann(store) and "c" not in seen_by_ann(store)
     store.sync_limits("docs", said("/d", {}))
     assert seen_by_ann(store) == "a"
-    store.sync_limits("docs", said("/d", {"/d/hr/x": None}))
-    assert seen_by_ann(store) == "ac"
-    store.sync_limits("docs", said("/d", {"/d/hr": ("user:ann",)}))
-    assert seen_by_ann(store) == "abc"
+    assert store.access_of_user("bob").lists, "the limit is still there, for whom it names"
+    [limit] = store.limits()
+    assert (limit.uri, limit.principals, limit.origin) == ("/d/hr", ("user:bob",), "command")
+
+
+def test_a_limit_by_command_leaves_what_a_file_says_in_force(store: Store) -> None:
+    store.sync_limits("docs", said("/d", {"/d/hr": ("group:hr",)}))
+    store.limit("docs", "/d", ["user:ann"])
+    assert seen_by_ann(store) == "a"
+    store.limit("docs", "/d", None)
+    store.limit("docs", "/d/hr", None)
+    assert seen_by_ann(store) == "a"
+    assert [(each.uri, each.origin) for each in store.limits()] == [
+        ("/d/hr", "command"),
+        ("/d/hr", "file"),
+    ]
 
 
 def test_files_in_another_root_are_not_touched(store: Store) -> None:

@@ -7,7 +7,7 @@ import pytest
 from store_samples import commit, source
 
 from rag.store import Readers, Said, Store, meet
-from rag.store.mapped import places
+from rag.store.mapped import nearest
 
 ALL = ("/d/a", "/d/hr/b", "/d/hr/c", "/d/hr/x/e")
 OPEN: dict[str, Readers] = dict.fromkeys(("/d", "/d/a", "/d/hr", "/d/hr/b", "/d/hr/c"), None)
@@ -129,16 +129,62 @@ def test_in_no_world_does_anyone_read_more_or_less_than_all_that_is_said(
                 for user, letters in before.items():
                     assert {*seen(office, user)} <= letters
         synced(office, by_system, by_file=by_file)
-        commands = {uri: named for uri, named in commands.items() if uri not in by_file}
-        explicit = commands | by_file
         for user in ("ann", "bob", "cyd"):
             expected = ""
             for uri in ALL:
-                nearest = next((explicit[p] for p in places(uri) if p in explicit), None)
-                alone = uri in commands
-                if may(user, nearest) and (alone or may(user, by_system[uri])):
+                both = [nearest(commands, uri), nearest(by_file, uri)]
+                if uri not in commands:
+                    both.append(by_system[uri])
+                if all(may(user, readers) for readers in both):
                     expected += uri[-1]
             assert seen(office, user) == expected
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_commands_and_files_are_both_in_force_in_whatever_order_they_come(
+    office: Store, seed: int
+) -> None:
+    chance = random.Random(seed)
+    groups = {"hr": {"ann", "bob"}, "tax": {"bob"}}
+    commands: dict[str, Readers] = {}
+    by_file: dict[str, Readers] = {}
+    for _ in range(25):
+        named = tuple(sorted(chance.sample((HR, TAX, ANN, BOB), chance.randrange(3))))
+        readers = named if chance.random() < 0.7 else None
+        if chance.random() < 0.5:
+            place = chance.choice([*OPEN])
+            office.limit("docs", place, readers)
+            commands = {uri: who for uri, who in commands.items() if not below(uri, place)}
+            commands |= {place: readers}
+        else:
+            folder = chance.choice(("/", "/d", "/d/hr", "/d/hr/x"))
+            by_file = {uri: who for uri, who in by_file.items() if uri != folder}
+            by_file |= {folder: readers} if chance.random() < 0.7 else {}
+            office.sync_limits("docs", Said([chance.choice(("/d", "/d/hr/x"))], by_file=by_file))
+            office.sync_limits("docs", Said(["/d"], by_file=by_file))
+        for user in ("ann", "bob", "cyd"):
+            mine = {f"user:{user}", *(f"group:{g}" for g in groups if user in groups[g])}
+            expected = ""
+            for uri in ALL:
+                both = [nearest(commands, uri), nearest(by_file, uri)]
+                if all(who is None or mine & {*who} for who in both):
+                    expected += uri[-1]
+            assert seen(office, user) == expected
+
+
+def test_a_file_that_moves_takes_its_limit_to_where_a_file_speaks_of_its_folder(
+    office: Store,
+) -> None:
+    office.limit("docs", "/d/a", [HR])
+    office.sync_limits("docs", Said(["/d"], by_file={"/d/hr": (TAX,)}))
+    office.move_source("docs", "/d/a", source("/d/hr/a", "text of /d/a"))
+    assert [seen(office, name) for name in ("ann", "bob", "cyd")] == ["", "abce", ""]
+
+
+def test_a_limit_on_a_folder_around_mapped_ones_opens_nothing_in_them(office: Store) -> None:
+    synced(office, {"/d/hr/c": (ANN,)})
+    office.limit("docs", "/", None)
+    assert seen(office, "bob") == "abe"
 
 
 def below(uri: str, place: str) -> bool:

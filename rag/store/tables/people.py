@@ -73,8 +73,8 @@ access_rules = Table(
     owned_by("collection_id", "collections"),
     Column("uri", Uri, primary_key=True),  # of a file, or of a folder for all that is below it
     Column("list_id", ForeignKey("access_lists.id", ondelete="CASCADE")),  # null: not limited
-    Column("origin", Text, nullable=False),  # a command, or the folder's own file
-    CheckConstraint("origin IN ('command', 'file')", name="origin"),
+    Column("origin", Text, primary_key=True),  # a command, a folder's file, what comes of both
+    CheckConstraint("origin IN ('command', 'file', 'met')", name="origin"),
 )
 
 passwords = Table(

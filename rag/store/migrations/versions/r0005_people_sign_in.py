@@ -41,6 +41,7 @@ def upgrade() -> None:
     op.add_column(
         "memberships", sa.Column("origin", sa.Text(), nullable=False, server_default="command")
     )
+    _rules_of(("command", "file", "met"), "collection_id", "uri", "origin")
     op.create_table(
         "audit",
         sa.Column("seq", Id, autoincrement=False, nullable=False),
@@ -314,8 +315,40 @@ def upgrade() -> None:
     op.create_index("ix_turn_documents_document_id", "turn_documents", ["document_id"])
 
 
+def _rules_of(origins: tuple[str, ...], *key: str) -> None:
+    """Make the table of access rules anew, for other origins and with another key."""
+    query = sa.text("SELECT * FROM access_rules ORDER BY origin")
+    rows = [dict(row) for row in op.get_bind().execute(query).mappings()]
+    op.drop_table("access_rules")
+    allowed = ", ".join(f"'{origin}'" for origin in origins)
+    made = op.create_table(
+        "access_rules",
+        sa.Column("collection_id", Id, autoincrement=False, nullable=False),
+        sa.Column("uri", sa.Text().with_variant(sa.Text(collation="C"), "postgresql")),
+        sa.Column("list_id", Id, nullable=True),
+        sa.Column("origin", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint(*key, name="pk_access_rules"),
+        sa.CheckConstraint(f"origin IN ({allowed})", name="ck_access_rules_origin"),
+        *(
+            sa.ForeignKeyConstraint(
+                [column], [f"{to}.id"], name=f"fk_access_rules_{column}_{to}", ondelete="CASCADE"
+            )
+            for column, to in (("collection_id", "collections"), ("list_id", "access_lists"))
+        ),
+    )
+    roots = [(row["collection_id"], row["uri"][:-1]) for row in rows if row["uri"].endswith("/.")]
+    for row in rows:
+        where = row["collection_id"], row["uri"] + "/"
+        if row["origin"] != "command" and any(
+            where[0] == at and where[1].startswith(root) for at, root in roots
+        ):
+            row["origin"] = "met"  # by permissions of the file system
+        row["origin"] = row["origin"] if row["origin"] in origins else "file"
+    op.bulk_insert(made, list({tuple(row[name] for name in key): row for row in rows}.values()))
+
+
 def downgrade() -> None:
-    """Drop them."""
+    """Drop them; of several rules at one place, the one that holds is left."""
     for table in (
         "turn_documents",
         "turns",
@@ -339,4 +372,5 @@ def downgrade() -> None:
         op.drop_table(table)
     if op.get_bind().dialect.name == "postgresql":
         op.execute("DROP FUNCTION audit_refuse()")
+    _rules_of(("command", "file"), "collection_id", "uri")
     op.drop_column("memberships", "origin")
