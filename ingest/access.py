@@ -5,11 +5,15 @@
     read: everyone                 # whatever the file of a folder above says
 
 The nearest file decides, also one above the folder that ingest was given. It limits and never
-opens: what commands and permissions say must let a reader through as well. A folder whose file
-cannot be understood is left out until it can: it may hold what must not be shown to anyone.
+opens: what commands and permissions say must let a reader through as well. A folder
+whose file cannot be understood, or has nearly that name, is closed to everyone but the operator
+until that is mended, with all below: it may hold what must not be shown to anyone.
 """
 
+import re
+from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 import yaml
 
@@ -19,6 +23,30 @@ from rag.store import Readers, parsed_principal
 ACCESS_FILE = ".citadel-access.yaml"
 EVERYONE = "everyone"
 MAX_BYTES = 100_000
+_NEARLY = re.compile(r"\.?citadel[-_]?access(\.ya?ml(\.txt)?)?", re.IGNORECASE)
+
+
+class Closed(NamedTuple):
+    """A folder that nobody but the operator reads, because of a file, and what to do."""
+
+    folder: str
+    path: str
+    error: str
+    hint: str
+
+
+def refuse_nearly(folder: str, names: Iterable[str]) -> None:
+    """See that no file in a folder has nearly the name of one that says who may read.
+
+    Raises:
+        IngestError: one has.
+    """
+    for name in names:
+        if name != ACCESS_FILE and _NEARLY.fullmatch(name):
+            raise IngestError(
+                f"it is not read: a file that says who may read is named {ACCESS_FILE}",
+                hint=f"Rename {Path(folder, name)}, or remove it.",
+            )
 
 
 def readers_of(folder: str) -> dict[str, Readers]:
@@ -42,18 +70,6 @@ def readers_of(folder: str) -> dict[str, Readers]:
     return {folder: _readers(file, said["read"])}
 
 
-def readers_above(root: str) -> dict[str, Readers]:
-    """What the files in the folders above say.
-
-    Raises:
-        IngestError: one cannot be read or says something else.
-    """
-    found: dict[str, Readers] = {}
-    for folder in Path(root).parents:
-        found |= readers_of(str(folder))
-    return found
-
-
 def _readers(file: Path, said: object) -> Readers:
     if said == EVERYONE:
         return None
@@ -69,6 +85,6 @@ def _readers(file: Path, said: object) -> Readers:
 
 def _unusable(file: Path, what: str) -> IngestError:
     return IngestError(
-        f"{file} {what}",
-        hint="Write for example 'read: [group:hr, user:ann]'; until then its folder is left out.",
+        f"it {what}",
+        hint="Write for example 'read: [group:hr, user:ann]'.",
     )

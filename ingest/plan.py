@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
+from ingest.access import Closed
 from ingest.scan import Scan
 from rag.store import Said
 from rag.types import SourceFile
@@ -61,6 +62,7 @@ class Plan:
     touched: list[SourceFile] = field(default_factory=list)
     gone: list[SourceFile] = field(default_factory=list)
     said: Said = field(default_factory=Said)  # who may read what
+    closed: list[Closed] = field(default_factory=list)  # as nobody can tell who is meant
     n_limited: int = 0  # files that not everyone may read, by their permissions
     strangers: list[str] = field(default_factory=list)  # who could by permissions, but is unknown
     refused: list[SourceFile] = field(default_factory=list)

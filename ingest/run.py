@@ -84,9 +84,10 @@ class Notes:
             moved=report.moved,
             unchanged=report.unchanged,
             removed=report.removed,
-            failed=len(report.failed),
+            failed=len(report.failed) + len(report.closed),
         )
         failures = [Failure(path=f.path, error=f.error, hint=f.hint) for f in report.failed]
+        failures += [Failure(path=c.path, error=c.error, hint=c.hint) for c in report.closed]
         self.store.runs.note(self._number, counts, failures)
 
 

@@ -7,13 +7,14 @@ comes in at its own place when that lies inside, and is refused otherwise; one t
 folder that it lies in is a loop, and reported as such.
 """
 
+import contextlib
 import os
 import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ingest.access import readers_above, readers_of
+from ingest.access import ACCESS_FILE, Closed, readers_of, refuse_nearly
 from ingest.ignore import Rules
 from ingest.permissions import Permissions
 from rag.errors import BadRequest, IngestError
@@ -31,13 +32,21 @@ class Scan:
     files: dict[str, SourceFile] = field(default_factory=dict)
     refused: dict[str, SourceFile] = field(default_factory=dict)
     unread: list[str] = field(default_factory=list)  # refused folders: what is in them is unknown
+    closed: list[Closed] = field(default_factory=list)  # folders that nobody is to read
     n_ignored: int = 0  # a folder counts as one
     readers: dict[str, Readers] = field(default_factory=dict)  # by folder, where it says who
     by_system: dict[str, Readers] = field(default_factory=dict)  # by file and folder, if asked for
 
     def knows(self, path: str) -> bool:
         """Whether `path` would have been seen if it were there."""
-        return not any(path.startswith(folder + "/") for folder in self.unread)
+        return not any(path.startswith(folder.rstrip("/") + "/") for folder in self.unread)
+
+    def close(self, folder: str, error: IngestError) -> None:
+        """Let nobody read what is in a folder, and leave it as it was ingested before."""
+        path = f"{folder.rstrip('/')}/{ACCESS_FILE}"
+        self.closed.append(Closed(folder, path, error.message, error.hint))
+        self.readers[folder] = ()
+        self.unread.append(folder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +85,15 @@ def scan(root: str, limits: Limits, into: Scan, say: Callable[[int], None]) -> N
     """Walk a file or folder and add what lies there to `into`.
 
     `say` is told the number of files found so far, once a folder.
-
-    Raises:
-        IngestError: a file above says in no understandable way who may read what is below it.
     """
-    into.readers |= readers_above(root)
+    for folder in reversed(Path(root).parents):
+        try:
+            with contextlib.suppress(OSError):  # it may be entered and not be listed
+                refuse_nearly(str(folder), _files(_entries(str(folder))))
+            into.readers |= readers_of(str(folder))
+        except IngestError as error:
+            into.close(str(folder), error)
+            return
     if not os.path.isdir(root):  # noqa: PTH112
         _add_file(root, os.path.realpath(root), limits, into)
         return
@@ -108,11 +121,16 @@ def _add_folder(first: _Folder, limits: Limits, into: Scan, say: Callable[[int],
         try:
             if limits.permissions is not None:
                 into.by_system[folder.path] = limits.permissions.through(folder.path)
-            rules = folder.rules.within(folder.path)
-            readers = readers_of(folder.path)
             entries = _entries(folder.path)
+            rules = folder.rules.within(folder.path)
         except (OSError, IngestError) as error:
             _refuse_folder(into, folder.path, error)
+            continue
+        try:
+            refuse_nearly(folder.path, _files(entries))
+            readers = readers_of(folder.path)
+        except IngestError as error:
+            into.close(folder.path, error)
             continue
         into.readers |= readers
         below = [
@@ -125,6 +143,10 @@ def _add_folder(first: _Folder, limits: Limits, into: Scan, say: Callable[[int],
 def _entries(path: str) -> list[os.DirEntry[str]]:
     with os.scandir(path) as entries:
         return sorted(entries, key=lambda entry: entry.name)
+
+
+def _files(entries: list[os.DirEntry[str]]) -> list[str]:
+    return [entry.name for entry in entries if not entry.is_dir(follow_symlinks=False)]
 
 
 def _add_entry(

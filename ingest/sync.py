@@ -16,7 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
 
-from ingest.access import ACCESS_FILE
+from ingest.access import Closed
 from ingest.permissions import Permissions
 from ingest.plan import Move, Plan, Recipe, Task, compare
 from ingest.progress import Progress
@@ -52,6 +52,7 @@ class Report:
     unchanged: int = 0
     removed: int = 0
     failed: list[Failed] = field(default_factory=list)
+    closed: list[Closed] = field(default_factory=list)
     relimited: int = 0  # known files that have other readers than before
     documents: int = 0
     chunks: int = 0
@@ -87,9 +88,7 @@ def make_plan(
 
     Raises:
         BadRequest: a path does not exist.
-        NotFound: a folder's file names a reader who does not exist.
-        IngestError: a folder that documents came from is empty now, and `allow_empty` is not set;
-            or a file above the paths does not say understandably who may read what is below it.
+        IngestError: a folder that documents came from is empty now, and `allow_empty` is not set.
     """
     started = time.monotonic()
     seen = Scan()
@@ -109,10 +108,12 @@ def make_plan(
         stored |= {source.uri: source for source in before}
     site.progress.stage("comparing")
     plan = compare(seen, stored.values(), site.recipe)
-    plan.said = Said(roots, seen.readers, seen.by_system, mapped, seen.unread)
+    _close_to_unknown(site.store, seen)
+    plan.closed = sorted(seen.closed)
+    closed = [each.folder for each in plan.closed]
+    plan.said = Said(roots, _stated(seen), seen.by_system, mapped, seen.unread, closed)
     plan.n_limited = sum(seen.by_system.get(uri) is not None for uri in seen.files)
     plan.strangers = sorted(permissions.strangers) if permissions else []
-    _refuse_unknown(site.store, seen.readers)
     plan.seconds = time.monotonic() - started
     return plan
 
@@ -133,16 +134,20 @@ def _as_folder(path: str) -> str:
     return path.rstrip("/") + "/"
 
 
-def _refuse_unknown(store: Store, readers: dict[str, Readers]) -> None:
-    """Who is to read something must be there; a typing error would lock people out silently."""
-    for folder, named in readers.items():
+def _close_to_unknown(store: Store, seen: Scan) -> None:
+    """Whom a file names must be there; a typing error would lock people out silently."""
+    for folder, named in list(seen.readers.items()):
         try:
             store.check_principals(named or ())
         except NotFound as error:
-            raise NotFound(
-                f"{folder}/{ACCESS_FILE}: {error.message}",
-                hint=f"Nothing was changed. {error.hint}",
-            ) from error
+            seen.close(folder, IngestError(error.message, hint=error.hint))
+
+
+def _stated(seen: Scan) -> dict[str, Readers]:
+    """What files say, but for those in folders that are closed."""
+    closed = [each.folder for each in seen.closed]
+    around = Said(closed=closed)
+    return {uri: () if around.is_closed(uri) else who for uri, who in seen.readers.items()}
 
 
 def _stored(store: Store, collection: str, root: str) -> list[SourceFile]:
@@ -154,6 +159,8 @@ def _stored(store: Store, collection: str, root: str) -> list[SourceFile]:
 def _refuse_empty(root: str, before: list[SourceFile], seen: Scan) -> None:
     n_documents = sum(source.state == "ingested" for source in before)
     if not n_documents or root in seen.files or root in seen.refused:
+        return
+    if Said(closed=[each.folder for each in seen.closed]).is_closed(root):
         return
     folder = root.rstrip("/") + "/"
     if not any(uri.startswith(folder) for uri in itertools.chain(seen.files, seen.refused)):
@@ -172,7 +179,7 @@ def carry_out(site: Site, plan: Plan, collection: str) -> Report:
         CitadelError: store, model or index failed.
     """
     started = time.monotonic()
-    report = Report(unchanged=plan.n_unchanged)
+    report = Report(unchanged=plan.n_unchanged, closed=plan.closed)
     # New limits come first and old ones go last: nothing can be read for a moment by whom its
     # folder leaves out, also where the folder has moved or is being removed.
     report.relimited = site.store.sync_limits(collection, plan.said, prune=False)

@@ -59,7 +59,7 @@ class _Watched(NamedTuple):
     roots: list[Path]
     collection: str
     posix: bool | None
-    told: set[str]  # the strangers of whom it was told
+    told: set[str]  # the strangers and closed folders of which it was told
 
 
 def _sync(watched: _Watched) -> bool:
@@ -69,6 +69,10 @@ def _sync(watched: _Watched) -> bool:
         if new := set(plan.strangers) - watched.told:
             site.progress.say(format_strangers(sorted(new)))
             watched.told.update(new)
+        for each in plan.closed:
+            if (told := f"{each.path}: {each.error}") not in watched.told:
+                site.progress.say(f"only the operator reads {each.folder}: {told}. {each.hint}")
+                watched.told.add(told)
         relimited = apply_limits(site, plan, collection) if plan.is_empty else 0
         if plan.is_empty and not relimited:
             return True

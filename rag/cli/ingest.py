@@ -93,7 +93,7 @@ def ingest(
         print_json(plan_json(plan)) if as_json else typer.echo(format_plan(plan))
         raise typer.Exit(DONE)
     print_json(report_json(report)) if as_json else typer.echo(format_report(report, collection))
-    raise typer.Exit(WITH_FAILURES if report.failed else DONE)
+    raise typer.Exit(WITH_FAILURES if report.failed or report.closed else DONE)
 
 
 @contextmanager
@@ -138,6 +138,7 @@ def report_json(report: "Report") -> dict[str, Any]:
         "unchanged": report.unchanged,
         "removed": report.removed,
         "failed": [failed._asdict() for failed in report.failed],
+        "closed": [closed._asdict() for closed in report.closed],
         "documents": report.documents,
         "chunks": report.chunks,
         "seconds": report.seconds,
@@ -156,5 +157,6 @@ def plan_json(plan: "Plan") -> dict[str, Any]:
             {"path": source.uri, "error": source.error, "hint": source.hint}
             for source in (*plan.refused, *plan.listed)
         ],
+        "closed": [closed._asdict() for closed in plan.closed],
         "unchanged": plan.n_unchanged,
     }

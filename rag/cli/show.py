@@ -4,6 +4,7 @@ import textwrap
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
+from ingest.access import Closed
 from ingest.plan import Plan
 from ingest.progress import duration, one_line
 from ingest.sync import Failed, Report
@@ -37,6 +38,8 @@ def format_report(report: Report, collection: str) -> str:
     lines.append(f"collection {collection!r} holds {holds}")
     if report.failed:
         lines += ["", format_failures(report.failed)]
+    if report.closed:
+        lines += ["", format_closed(report.closed)]
     return "\n".join(lines)
 
 
@@ -72,6 +75,18 @@ def format_failures(failures: Sequence[Failed], limit: int = MAX_FAILURES) -> st
     return "\n".join(lines)
 
 
+def format_closed(closed: Sequence[Closed]) -> str:
+    """Folders that nobody reads until a file in them is mended."""
+    lines = [f"Closed to everyone but the operator, until it is mended ({len(closed):,}):"]
+    for each in closed:
+        lines += [
+            f"  {one_line(each.folder)}",
+            f"    {one_line(each.path)}: {one_line(each.error)}",
+        ]
+        lines.append(f"    → {one_line(each.hint)}")
+    return "\n".join(lines)
+
+
 def format_plan(plan: Plan) -> str:
     """What an ingest would do, a line for each file."""
     lines = [f"{'update' if t.is_update else 'add'}  {t.seen.uri}" for t in plan.tasks]
@@ -82,7 +97,8 @@ def format_plan(plan: Plan) -> str:
     shown = [one_line(line) for line in lines]
     if plan.said.mapped:
         shown.append(f"{_count(plan.n_limited, 'file')} not for everyone, by permissions")
-    return "\n".join([*shown, f"{plan.n_unchanged + len(plan.touched):,} unchanged"])
+    shown.append(f"{plan.n_unchanged + len(plan.touched):,} unchanged")
+    return "\n".join([*shown, *([format_closed(plan.closed)] if plan.closed else [])])
 
 
 def _readers(named: tuple[str, ...] | None) -> str:

@@ -88,18 +88,24 @@ def test_a_limit_holds_for_what_comes_into_the_folder_later_until_it_is_lifted(
 
 
 def test_a_folder_says_itself_who_may_read_what_is_in_it(office: Citadel, docs: Path) -> None:
-    assert office("access", "grant", "default", "user:bob").code == 0
+    for name in ("ann", "bob"):
+        assert office("access", "grant", "default", f"user:{name}").code == 0
     file = docs / "sub" / ".citadel-access.yaml"
     file.write_text("read: [group:hrr]")
     refused = office("ingest", docs)
-    assert refused.code == 2
-    assert f"{file}: there is no group 'hrr'" in refused.err
-    assert "Nothing was changed." in refused.err
+    assert refused.code == 3
+    assert f"{file}: there is no group 'hrr'" in refused.out
+    assert "`citadel group add` adds one." in refused.out
+    assert titles(office, "bob") == {"travel.md", "prices.csv"}
     file.write_text("read: [group:hr]")
     assert f"limit  {docs / 'sub'}: group:hr" in office("ingest", docs, "--dry-run").out
-    assert titles(office, "bob") == {"travel.md", "prices.csv", "opening.txt"}
     assert office("ingest", docs).code == 0
     assert titles(office, "bob") == {"travel.md", "prices.csv"}
+    file.write_text("read: hr")
+    broken = office("ingest", docs)
+    assert broken.code == 3 and "Closed to everyone but the operator" in broken.out
+    assert "Not ingested" not in broken.out
+    assert titles(office, "bob") == titles(office, "ann") == {"travel.md", "prices.csv"}
     file.unlink()
     assert office("ingest", docs).code == 0
     assert titles(office, "bob") == {"travel.md", "prices.csv", "opening.txt"}

@@ -8,7 +8,6 @@ import pytest
 
 from ingest.access import ACCESS_FILE, readers_of
 from ingest.scan import Limits, Scan, scan
-from rag.errors import IngestError
 from rag.store import Readers, Said, Store
 from rag.types import Chunk, NewDocument, SourceFile
 
@@ -65,18 +64,37 @@ def test_a_folder_whose_file_cannot_be_understood_is_left_out(tmp_path: Path, te
     (tmp_path / "open.txt").write_text("open")
     seen = scanned(tmp_path)
     assert list(seen.files) == [str(tmp_path / "open.txt")]
-    [refused] = seen.refused.values()
-    assert ACCESS_FILE in refused.error and "read: [group:hr" in refused.hint
+    [closed] = seen.closed
+    assert closed.path.endswith(ACCESS_FILE) and "read: [group:hr" in closed.hint
     assert seen.unread == [str(tmp_path / "hr")]
+    assert seen.readers == {str(tmp_path / "hr"): ()}
 
 
-def test_files_above_what_is_ingested_count_and_a_broken_one_stops_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "name", [".citadel-access.yml", ".citadel-access", "citadel-access.yaml", ".Citadel_Access.yml"]
+)
+def test_a_file_of_nearly_that_name_closes_its_folder(tmp_path: Path, name: str) -> None:
+    (tmp_path / "hr").mkdir()
+    (tmp_path / "hr" / name).write_text("read: [group:hr]")
+    [closed] = scanned(tmp_path).closed
+    assert "Rename" in closed.hint and name in closed.hint
+
+
+def test_nobody_reads_below_a_closed_folder_whatever_was_said_there_before(store: Store) -> None:
+    store.sync_limits("docs", said("/d", {"/d/hr": ("group:hr",), "/d/hr/x": None}))
+    assert seen_by_ann(store) == "ac"
+    closed = Said(["/d"], {"/d/hr": ()}, {}, [], ["/d/hr"], ["/d/hr"])
+    store.sync_limits("docs", closed, prune=False)
+    assert seen_by_ann(store) == "a"
+
+
+def test_files_above_what_is_ingested_count_and_a_broken_one_closes_it(tmp_path: Path) -> None:
     say(tmp_path, "read: [group:hr]")
     (tmp_path / "a" / "b").mkdir(parents=True)
     assert scanned(tmp_path / "a" / "b").readers == {str(tmp_path): ("group:hr",)}
     say(tmp_path, "read: hr")
-    with pytest.raises(IngestError, match="needs a list"):
-        scanned(tmp_path / "a" / "b")
+    seen = scanned(tmp_path / "a" / "b")
+    assert (seen.readers, seen.unread) == ({str(tmp_path): ()}, [str(tmp_path)])
 
 
 def scanned(folder: Path) -> Scan:
