@@ -166,11 +166,18 @@ class Limit(_Model):
     principals: list[str] | None
 
 
+class ListedLimit(Limit):
+    """A limit with who says so: a command, the folder's own file, or the file system."""
+
+    model_config = _with(LIMIT | {"origin": "command"})
+    origin: Literal["command", "file", "permissions"]
+
+
 class LimitList(_Model):
     """Limits by collection and place."""
 
-    model_config = _with({"limits": [LIMIT]})
-    limits: list[Limit]
+    model_config = _with({"limits": [LIMIT | {"origin": "command"}]})
+    limits: list[ListedLimit]
 
 
 class Setting(_Model):

@@ -98,7 +98,7 @@ def list_limits(appliance: Loaded, caller: Steward, collection: Collections = No
     return JSONResponse(
         {
             "limits": [
-                _limit(limit.collection, limit.uri, limit.principals)
+                _limit(limit.collection, limit.uri, limit.principals) | {"origin": limit.origin}
                 for limit in store.limits()
                 if limit.collection in shown
             ]

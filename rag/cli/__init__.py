@@ -9,6 +9,7 @@ from rag.cli import (  # noqa: F401  each adds its own
     ask,
     audit,
     blocked,
+    collections,
     engine,
     forget,
     house,

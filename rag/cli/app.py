@@ -80,6 +80,13 @@ CollectionOption = Annotated[
 ]
 
 
+def a_path(text: str) -> Path:
+    """A path as it was typed; an empty one, of an unset variable say, would mean this folder."""
+    if not text.strip():
+        raise typer.BadParameter("it is empty; write . for this folder")
+    return Path(text)
+
+
 class Frame:
     """What holds for every command. Settings are read when a command first needs them."""
 

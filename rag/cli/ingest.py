@@ -16,6 +16,7 @@ from rag.cli.app import (
     CollectionOption,
     Frame,
     JsonOption,
+    a_path,
     app,
     print_json,
     say,
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
     from ingest.sync import Report
     from rag.settings import Settings
 
-Paths = Annotated[list[Path], typer.Argument(help="Files and folders.", metavar="PATH…")]
+Paths = Annotated[
+    list[Path], typer.Argument(help="Files and folders.", metavar="PATH…", parser=a_path)
+]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="A line for every file.")]
 
 

@@ -5,7 +5,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rag.cli.app import CollectionOption, JsonOption, app, open_store, print_json, say
+from rag.cli.app import (
+    CollectionOption,
+    JsonOption,
+    a_path,
+    app,
+    open_store,
+    print_json,
+    say,
+)
 from rag.cli.passwords import StdinOption, password_for
 
 if TYPE_CHECKING:
@@ -18,12 +26,19 @@ access = typer.Typer(no_args_is_help=True, help="Who may read which documents.")
 for name, commands in (("user", users), ("group", groups), ("access", access)):
     app.add_typer(commands, name=name)
 
+ORIGINS = {
+    "command": "by command",
+    "file": "by its .citadel-access.yaml",
+    "permissions": "by permissions",
+}
 Name = Annotated[str, typer.Argument(help="Letters, digits and any of . _ @ + -")]
 Who = Annotated[str, typer.Argument(help="user:NAME or group:NAME.", metavar="WHO")]
 Issuer = Annotated[str, typer.Argument(help="The OpenID provider's address; or ldap, or proxy.")]
 Subject = Annotated[str, typer.Argument(help="Its identifier for the person.")]
 Collection = Annotated[str, typer.Argument(help="A collection's name.")]
-Place = Annotated[Path, typer.Argument(help="A file, or a folder with all below it.")]
+Place = Annotated[
+    Path, typer.Argument(help="A file, or a folder with all below it.", parser=a_path)
+]
 
 
 @users.command("add")
@@ -214,6 +229,7 @@ def show(ctx: typer.Context, as_json: JsonOption = False) -> None:
                         "collection": limit.collection,
                         "uri": limit.uri,
                         "principals": limit.principals and list(limit.principals),
+                        "origin": limit.origin,
                     }
                     for limit in limits
                 ],
@@ -222,9 +238,9 @@ def show(ctx: typer.Context, as_json: JsonOption = False) -> None:
         return
     lines = [f"{g.collection}: {g.principal} may {g.right}" for g in grants]
     for limit in limits:
-        who = "everyone" if limit.principals is None else ", ".join(limit.principals) or "nobody"
-        only = "" if limit.principals is None else "only "
-        lines.append(f"{limit.collection}: {limit.uri}: {only}{who}")
+        who = "everyone" if limit.principals is None else ", ".join(limit.principals)
+        who = f"only {who}" if limit.principals else who or "nobody but the operator"
+        lines.append(f"{limit.collection}: {limit.uri}: {who} ({ORIGINS[limit.origin]})")
     typer.echo("\n".join(lines) or "There are no collections yet.")
 
 
@@ -275,6 +291,8 @@ def unlimit(ctx: typer.Context, place: Place, collection: CollectionOption = "de
 def _limit(ctx: typer.Context, collection: str, place: Path, who: list[str] | None) -> None:
     uri = str(place.absolute())
     with open_store(ctx) as store:
+        if not place.exists() and not store.sources(collection, uri):
+            _no_place(uri)
         n_changed = store.limit(collection, uri, who)
         there = store.sources(collection, uri)
         mapped = store.mapped_roots(collection)
@@ -287,6 +305,15 @@ def _limit(ctx: typer.Context, collection: str, place: Path, who: list[str] | No
         say("Whom permissions keep out stays out. Who may again, may from the next ingest on.")
     if not n_there:
         say(f"Nothing there is in collection {collection!r} yet; it holds for what will be.")
+
+
+def _no_place(uri: str) -> None:
+    from rag.errors import NotFound
+
+    raise NotFound(
+        f"there is no file or folder {uri}, and nothing was ingested from there",
+        hint="Nothing was changed. Check the path; for what is still to come, make the folder.",
+    )
 
 
 def _no_group(name: str) -> None:

@@ -19,12 +19,16 @@ class Grant(Struct, frozen=True):
     right: Right
 
 
-class Limit(Struct, frozen=True):
-    """Who alone reads a file, or what is below a folder; None: all who may the collection."""
+class Limit(Struct, frozen=True, omit_defaults=True):
+    """Who alone reads a file, or what is below a folder; None: all who may the collection.
+
+    `origin` is who says so, in a list.
+    """
 
     collection: str
     uri: str
     principals: tuple[str, ...] | None
+    origin: Literal["command", "file", "permissions"] | None = None
 
 
 class _Grants(Struct, frozen=True):

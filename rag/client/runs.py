@@ -100,4 +100,4 @@ class Runs:
 
     def cancel(self, run_id: int) -> Run:
         """Stop a run; what was committed stays."""
-        return self._api.send("POST", f"/v1/ingest-runs/{run_id}/cancel", Run, None, once())
+        return self._api.send("POST", f"/v1/ingest-runs/{run_id}/cancel", Run)

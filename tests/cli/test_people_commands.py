@@ -126,7 +126,7 @@ def test_what_is_granted_and_limited_is_shown(office: Citadel, docs: Path) -> No
     assert office("access", "show").out.splitlines() == [
         "default: group:hr may manage",
         "default: operator may manage",
-        f"default: {docs}: only group:hr, user:ann",
+        f"default: {docs}: only group:hr, user:ann (by command)",
     ]
     shown = office("access", "show", "--json").json
     assert shown["limits"][0]["principals"] == ["group:hr", "user:ann"]
@@ -183,3 +183,22 @@ def test_what_cannot_be_is_said_with_what_to_do(
     ended = settled(*arguments)
     assert ended.code == 2
     assert said in ended.err
+
+
+def test_a_path_that_is_empty_or_nowhere_changes_nothing(settled: Citadel) -> None:
+    for arguments in (("access", "limit", ""), ("ingest", "")):
+        refused = settled(*arguments)
+        assert (refused.code, "it is empty" in refused.err) == (2, True)
+    nowhere = settled("access", "limit", "/srv/partnerss", "group:hr")
+    assert (nowhere.code, "there is no file or folder" in nowhere.err) == (2, True)
+    assert settled("access", "show", "--json").json["limits"] == []
+
+
+def test_collections_are_made_listed_and_removed(office: Citadel) -> None:
+    assert office("collection", "add", "contracts").out == "added collection contracts\n"
+    assert office("collection", "add", "contracts").code == 1
+    assert "contracts  0 documents" in office("collection", "list").out
+    assert office("collection", "remove", "default").code == 1, "it holds documents"
+    assert office("collection", "remove", "contracts").code == 0
+    listed = office("collection", "list", "--json").json["collections"]
+    assert [each["name"] for each in listed] == ["default"]
