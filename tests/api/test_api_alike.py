@@ -14,7 +14,7 @@ from httpx_sse import connect_sse
 
 from rag.api.models import Answer
 
-README = Path(__file__).parents[2] / "README.md"
+PROGRAMS = Path(__file__).parents[2] / "docs" / "programs.md"
 CHANGING = ("request_id", "timings_ms")
 
 
@@ -85,8 +85,8 @@ def test_every_protocol_gives_the_same_answer_with_the_same_citations(
 
 
 def readme(live: Live, language: str) -> str:
-    """The example of the README in that language, for this server."""
-    section = README.read_text().split("### From other programs\n")[1].split("\n## ")[0]
+    """The example of the documentation in that language, for this server."""
+    section = PROGRAMS.read_text().split("## From other programs\n")[1].split("\n## ")[0]
     code = section.split(f"```{language}\n")[1].split("```")[0]
     for theirs, ours in (
         ("http://localhost:8000", live.url),
