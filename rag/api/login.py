@@ -143,7 +143,8 @@ async def front_door(request: Request) -> RedirectResponse:
     Raises:
         HTTPException: it is a program, for which there is nothing here.
     """
-    if "text/html" not in request.headers.get("accept", ""):
+    one_address = page_url(request) == api_url(request)  # a proxy hands this over to the page
+    if one_address or "text/html" not in request.headers.get("accept", ""):
         raise HTTPException(404)
     store, token = (await appliance_of(request)).store, request.cookies.get(COOKIE, "")
     signed_in = await to_thread.run_sync(store.signing.session, token)

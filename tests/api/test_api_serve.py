@@ -78,7 +78,8 @@ def test_it_prints_a_link_serves_and_ends_cleanly(
         [page] = server.pages()
         given = page.environ()
         assert SECRET not in given.values()
-        assert [name for name in given if name.startswith("CITADEL_")] == ["CITADEL_API_URL"]
+        ours = {name for name in given if name.startswith("CITADEL_")}
+        assert ours == {"CITADEL_API_URL", "CITADEL_PUBLIC_URL"}
         with httpx.Client(trust_env=False, verify=False, follow_redirects=True) as browser:
             shown = browser.get(server.login)
             assert shown.status_code == 200
