@@ -104,7 +104,7 @@ test-packages:
 .PHONY: test
 test: test-packages check ## install what the tests need, then run checks and tests
 	@mkdir -p .artefacts
-	@$(BIN)/pytest -n 2 --dist loadfile -m "not slow and not crash and not vllm" $(PYTEST_ARGS)
+	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not crash and not vllm" $(PYTEST_ARGS)
 
 .PHONY: test-crash
 test-crash: test-packages .venv/.stamp-dev ## kill the ingest a thousand times

@@ -14,6 +14,7 @@ REPORT = (
     "unchanged",
     "removed",
     "failed",
+    "closed",
     "documents",
     "chunks",
     "seconds",
@@ -88,6 +89,7 @@ def test_a_dry_run_shows_the_plan_and_changes_nothing(citadel: Citadel, docs: Pa
         "move": [{"from": f"{docs}/sub/opening.txt", "to": f"{docs}/later/opening.txt"}],
         "remove": [str(docs / "prices.csv")],
         "unchanged": 0,
+        "closed": [],
     }
     assert [failure["path"] for failure in failed] == [str(docs / "empty.txt")]
     assert f"add  {docs}/new.txt" in text.out
