@@ -104,11 +104,16 @@ test-packages:
 .PHONY: test
 test: test-packages check ## install what the tests need, then run checks and tests
 	@mkdir -p .artefacts
-	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not crash and not vllm" $(PYTEST_ARGS)
+	@$(BIN)/pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow and not long and not crash and not vllm" $(PYTEST_ARGS)
 
 .PHONY: test-crash
 test-crash: test-packages .venv/.stamp-dev ## kill the ingest a thousand times
 	@$(BIN)/pytest -m crash --timeout=0 $(PYTEST_ARGS)
+
+.PHONY: test-long
+test-long: test-packages .venv/.stamp-dev ## written answers in the browser, kills: a minute or two
+	@mkdir -p .artefacts
+	@$(BIN)/pytest -m long $(PYTEST_ARGS)
 
 .PHONY: test-slow
 test-slow: test-packages .venv/.stamp-dev ## the tests that take minutes

@@ -2,11 +2,14 @@
 
 import math
 
+import pytest
 from page_serving import Server
 from playwright.sync_api import expect
 from test_page_written import QUESTION, Visit, company, engine, writing
 
 from tests.fakes.vllm import FakeVLLM
+
+pytestmark = pytest.mark.long
 
 __all__ = ["company", "engine", "writing"]
 

@@ -15,6 +15,8 @@ from playwright.sync_api import Page, expect
 
 from tests.fakes.vllm import Call, FakeVLLM, fake_vllm
 
+pytestmark = pytest.mark.long
+
 Visit = Callable[..., Page]
 Ask = Callable[[Page, str], None]
 Shoot = Callable[[Page, str], bytes]

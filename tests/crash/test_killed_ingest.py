@@ -213,6 +213,7 @@ def besiege(siege: Siege, n_kills: int) -> None:
         assert asked in answer
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)
 def test_twenty_kills_lose_nothing_that_was_acknowledged(
     warm: Warm, tmp_path: Path, model_home: Path, embedder: Embedder
