@@ -4,21 +4,18 @@ from dataclasses import asdict
 from importlib.metadata import version
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 from starlette.responses import JSONResponse
 
 from rag.api import models, requests
 from rag.api.auth import access_of, number_of
-from rag.api.backing import appliance_of
+from rag.api.backing import Loaded
 from rag.api.callers import Reader
 from rag.api.docs import documented
-from rag.appliance import Appliance
 
 router = APIRouter(tags=["about"])
 
 DISTRIBUTION = "citadel-rag"
-
-Loaded = Annotated[Appliance, Depends(appliance_of)]
 
 
 @router.get("/v1/collections", response_model=models.CollectionList, responses=documented())

@@ -1,28 +1,24 @@
 """Routes that search and answer."""
 
 from contextlib import aclosing
-from typing import Annotated
 
 from anyio import to_thread
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
 from rag.answer.options import Options
 from rag.answer.pipeline import collect
 from rag.api import models, requests
 from rag.api.auth import access_of
-from rag.api.backing import appliance_of
+from rag.api.backing import Loaded
 from rag.api.callers import Asker, Searcher
 from rag.api.docs import EVENTS, documented
 from rag.api.standing import Standing
 from rag.api.streams import EventStream, while_connected
 from rag.api.turns import keeping, said_before
-from rag.appliance import Appliance
 from rag.wire import final_json, hit_json, timings_json
 
 router = APIRouter(tags=["ask"])
-
-Loaded = Annotated[Appliance, Depends(appliance_of)]
 
 
 @router.post(

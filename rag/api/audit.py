@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from anyio import to_thread
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 from starlette.responses import JSONResponse
 
 from rag.api import models, requests
-from rag.api.backing import Backing, appliance_of
+from rag.api.backing import Backing, Loaded
 from rag.api.callers import Auditor
 from rag.api.docs import documented
 from rag.appliance import Appliance
@@ -25,8 +25,6 @@ logger = logging.getLogger(__name__)
 router = APIRouter(tags=["audit"])
 
 KEEP_EVERY_S = 1.0
-
-Loaded = Annotated[Appliance, Depends(appliance_of)]
 
 
 @router.get("/v1/audit", response_model=models.AuditRecords, responses=documented(403, 404))

@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Annotated
 
 from anyio import to_thread
-from fastapi import Request
+from fastapi import Depends, Request
 
 from rag.api.auth import Caller
 from rag.appliance import Appliance
@@ -62,6 +63,10 @@ async def appliance_of(request: Request) -> Appliance:
     """Dependency: the loaded appliance."""
     backing: Backing = request.app.state.backing
     return backing.appliance()
+
+
+Loaded = Annotated[Appliance, Depends(appliance_of)]
+"""What a route takes that needs the appliance."""
 
 
 async def caller_of(request: Request) -> Caller:

@@ -4,72 +4,44 @@ Each names what a credential must be good for, which an API key is only where it
 what may be read or managed with it is then the store's to say.
 """
 
+from collections.abc import Callable
 from typing import Annotated
 
 from fastapi import Depends
 
-from rag.api.auth import Caller, for_rights, for_role
+from rag.api.auth import Caller, Right, for_rights, for_role
 from rag.api.backing import caller_of
+from rag.store import Role
 
 Anyone = Annotated[Caller, Depends(caller_of)]
 """Whoever has shown a credential."""
 
 
-def _reader(caller: Anyone) -> Caller:
-    for_rights(caller, "search", "query")
-    return caller
+def _good_for(*rights: Right, role: Role | None = None) -> Callable[[Caller], Caller]:
+    """A dependency: whose credential may be used for one of these, and who has the role."""
+
+    def check(caller: Anyone) -> Caller:
+        for_rights(caller, *rights)
+        if role is not None:
+            for_role(caller, role)
+        return caller
+
+    return check
 
 
-def _searcher(caller: Anyone) -> Caller:
-    for_rights(caller, "search")
-    return caller
-
-
-def _asker(caller: Anyone) -> Caller:
-    for_rights(caller, "query")
-    return caller
-
-
-def _feeder(caller: Anyone) -> Caller:
-    for_rights(caller, "ingest")
-    return caller
-
-
-def _holder(caller: Anyone) -> Caller:
-    for_rights(caller, "admin")
-    return caller
-
-
-def _admin(caller: Anyone) -> Caller:
-    for_rights(caller, "admin")
-    for_role(caller, "admin")
-    return caller
-
-
-def _steward(caller: Anyone) -> Caller:
-    for_rights(caller, "admin")
-    return caller
-
-
-def _auditor(caller: Anyone) -> Caller:
-    for_rights(caller, "admin")
-    for_role(caller, "auditor")
-    return caller
-
-
-Reader = Annotated[Caller, Depends(_reader)]
+Reader = Annotated[Caller, Depends(_good_for("search", "query"))]
 """Who opens what was found or cited."""
-Searcher = Annotated[Caller, Depends(_searcher)]
+Searcher = Annotated[Caller, Depends(_good_for("search"))]
 """Who searches."""
-Asker = Annotated[Caller, Depends(_asker)]
+Asker = Annotated[Caller, Depends(_good_for("query"))]
 """Who asks questions, and keeps conversations."""
-Feeder = Annotated[Caller, Depends(_feeder)]
+Feeder = Annotated[Caller, Depends(_good_for("ingest"))]
 """Who brings documents in or takes them out; the store asks for `manage` on the collection."""
-Holder = Annotated[Caller, Depends(_holder)]
+Holder = Annotated[Caller, Depends(_good_for("admin"))]
 """Who looks after an account: its sessions, its keys. Whose, the route says."""
-Admin = Annotated[Caller, Depends(_admin)]
+Admin = Annotated[Caller, Depends(_good_for("admin", role="admin"))]
 """Who administers people, grants and keys. That alone opens no document."""
-Steward = Annotated[Caller, Depends(_steward)]
+Steward = Annotated[Caller, Depends(_good_for("admin"))]
 """Who says who may read a collection; the store asks for the role `admin` or `manage` on it."""
-Auditor = Annotated[Caller, Depends(_auditor)]
+Auditor = Annotated[Caller, Depends(_good_for("admin", role="auditor"))]
 """Who reads the audit records. That alone opens no document."""

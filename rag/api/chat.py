@@ -6,10 +6,10 @@ The question takes the way of `POST /v1/query`; only the shape of what comes bac
 import json
 import time
 from contextlib import aclosing
-from typing import Annotated, Any
+from typing import Any
 
 from anyio import to_thread
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
 from rag.answer.engine import Usage
@@ -17,7 +17,7 @@ from rag.answer.events import Event, Final
 from rag.answer.pipeline import collect
 from rag.api import chat_models
 from rag.api.auth import access_of
-from rag.api.backing import appliance_of
+from rag.api.backing import Loaded
 from rag.api.callers import Asker
 from rag.api.chat_models import DEPTHS, MODEL, ChatRequest
 from rag.api.docs import CHUNKS, documented
@@ -33,8 +33,6 @@ from rag.wire import Json, final_json
 router = APIRouter(tags=["openai"])
 
 _DONE = "data: [DONE]\n\n"
-
-Loaded = Annotated[Appliance, Depends(appliance_of)]
 
 
 @router.post(

@@ -7,13 +7,13 @@ of others: nothing but read, and of the answers what they may read themselves.
 from collections.abc import Sequence
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Query
+from fastapi import APIRouter, Header, Query
 from fastapi import Path as InPath
 from starlette.responses import JSONResponse, Response
 
 from rag.api import cursors, requests, tags, talk_models
 from rag.api.auth import ASK_ADMIN, Caller, access_of, number_of
-from rag.api.backing import appliance_of
+from rag.api.backing import Loaded
 from rag.api.callers import Asker
 from rag.api.docs import TEXT, documented
 from rag.api.exports import Format, export_response
@@ -31,7 +31,6 @@ NOT_MODIFIED: dict[int | str, dict[str, Any]] = {
     304: {"description": "Your copy is still right."},
 }
 
-Loaded = Annotated[Appliance, Depends(appliance_of)]
 Id = Annotated[int, InPath(ge=1, le=requests.MAX_ID)]
 Cursor = Annotated[
     str | None, Query(max_length=cursors.MAX_CHARS, description="`next_cursor` of the page before.")

@@ -12,12 +12,11 @@ from starlette.responses import FileResponse, JSONResponse, Response
 
 from rag.api import models, requests
 from rag.api.auth import access_of, number_of
-from rag.api.backing import appliance_of
+from rag.api.backing import Loaded
 from rag.api.callers import Reader
 from rag.api.docs import BINARY, PNG, documented
 from rag.api.draw import Drawing
 from rag.api.renderer import Renderer
-from rag.appliance import Appliance
 from rag.errors import BadRequest, NotFound
 from rag.layout import line_boxes
 from rag.store import Narrowing, Store
@@ -30,7 +29,6 @@ MAX_CONTEXT_CHARS = 20_000
 SANDBOX = "sandbox; default-src 'none'"
 _MEDIA_TYPE = re.compile(r"[a-z]+/[a-z0-9.+-]+")
 
-Loaded = Annotated[Appliance, Depends(appliance_of)]
 Id = Annotated[int, InPath(ge=1, le=requests.MAX_ID)]
 Offset = Annotated[int, Query(ge=0, le=requests.MAX_OFFSET)]
 

@@ -7,8 +7,9 @@ from starlette.responses import JSONResponse
 
 from rag.api import cursors, talk_models
 from rag.api.auth import number_of
+from rag.api.backing import Loaded
 from rag.api.callers import Admin, Asker
-from rag.api.conversations import RATINGS, Cursor, Limit, Loaded
+from rag.api.conversations import RATINGS, Cursor, Limit
 from rag.api.docs import documented
 from rag.store.feedback import Feedback
 

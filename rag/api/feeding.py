@@ -7,13 +7,13 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from anyio import to_thread
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query, Request
 from fastapi import Path as InPath
 from starlette.responses import JSONResponse, StreamingResponse
 
 from rag.api import models_feeding, requests
 from rag.api.auth import Caller, access_of, number_of
-from rag.api.backing import appliance_of
+from rag.api.backing import Loaded
 from rag.api.callers import Feeder
 from rag.api.docs import BINARY, EVENTS, RUN_EVENTS, documented
 from rag.api.documents import Id, file_name
@@ -23,7 +23,6 @@ from rag.api.runner import Runner
 from rag.api.standing import Standing
 from rag.api.streams import sse
 from rag.api.uploading import receive
-from rag.appliance import Appliance
 from rag.errors import CitadelError
 from rag.folders import allowed
 from rag.store import UPLOAD, Run, Store
@@ -50,7 +49,6 @@ FORM: dict[str, Any] = {
     }
 }
 
-Loaded = Annotated[Appliance, Depends(appliance_of)]
 Name = Annotated[requests.Plain, Query(min_length=1)]
 
 

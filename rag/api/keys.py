@@ -3,22 +3,20 @@
 from datetime import datetime, timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 from starlette.responses import JSONResponse, Response
 
 from rag.api import credentials, requests
 from rag.api.auth import Caller, for_role
-from rag.api.backing import appliance_of
+from rag.api.backing import Loaded
 from rag.api.callers import Holder
 from rag.api.docs import documented
 from rag.api.me import OfUser, whose, whose_to_end
-from rag.appliance import Appliance
 from rag.errors import Forbidden
 from rag.store import Key, Scope
 
 router = APIRouter(tags=["account"])
 
-Loaded = Annotated[Appliance, Depends(appliance_of)]
 OWN_SCOPES: frozenset[Scope] = frozenset({"search", "query"})  # that a user gives by himself
 
 

@@ -4,22 +4,20 @@ from functools import partial
 from typing import Annotated
 
 from anyio import to_thread
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Query, Request
 from starlette.responses import JSONResponse, Response
 
 from rag.api import credentials, requests
 from rag.api.auth import ASK_ADMIN, COOKIE, Caller, for_role, has_role, number_of
-from rag.api.backing import appliance_of
+from rag.api.backing import Loaded
 from rag.api.callers import Anyone, Holder
 from rag.api.docs import documented
 from rag.api.login import checked
-from rag.appliance import Appliance
 from rag.errors import Forbidden, Unauthorized
 from rag.store import Session, Store
 
 router = APIRouter(tags=["account"])
 
-Loaded = Annotated[Appliance, Depends(appliance_of)]
 OfUser = Annotated[requests.Plain | None, Query(description="A user's, for admins; else yours.")]
 
 

@@ -6,13 +6,11 @@ from fastapi import APIRouter, Depends
 from starlette.responses import Response
 
 from rag.api.auth import Caller, for_operator
-from rag.api.backing import appliance_of, caller_of
+from rag.api.backing import Loaded, caller_of
 from rag.api.docs import TEXT, documented
-from rag.appliance import Appliance
 
 router = APIRouter(tags=["about"])
 
-Loaded = Annotated[Appliance, Depends(appliance_of)]
 Recognised = Annotated[Caller, Depends(caller_of)]
 METRICS: dict[int | str, dict[str, Any]] = {
     200: {"description": "OpenMetrics text.", "content": {"application/openmetrics-text": TEXT}}

@@ -3,17 +3,16 @@
 import re
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter
 from fastapi import Path as InPath
 from pydantic import SecretStr
 from starlette.responses import JSONResponse
 
 from rag.api import models_people as models
 from rag.api import requests
-from rag.api.backing import appliance_of
+from rag.api.backing import Loaded
 from rag.api.callers import Admin
 from rag.api.docs import documented
-from rag.appliance import Appliance
 from rag.errors import NotFound
 from rag.settings import Settings
 from rag.store import Role, Store
@@ -23,7 +22,6 @@ router = APIRouter(tags=["people"])
 # What an address may carry besides the host: names and passwords, before an @ or as a parameter.
 _CREDENTIALS = re.compile(r"(?<=://)[^/\s]*@|(?<=password=)[^&\s]+", re.IGNORECASE)
 
-Loaded = Annotated[Appliance, Depends(appliance_of)]
 Name = Annotated[requests.Plain, InPath(min_length=1)]
 
 

@@ -2,23 +2,21 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 from fastapi import Path as InPath
 from starlette.responses import JSONResponse
 
 from rag.api import models_people as models
 from rag.api import requests
 from rag.api.auth import Caller
-from rag.api.backing import appliance_of
+from rag.api.backing import Loaded
 from rag.api.callers import Admin, Steward
 from rag.api.docs import documented
 from rag.api.managing import for_steward, stewarded
-from rag.appliance import Appliance
 from rag.store import Store
 
 router = APIRouter(tags=["permissions"])
 
-Loaded = Annotated[Appliance, Depends(appliance_of)]
 Collection = Annotated[requests.Plain, Query(min_length=1)]
 Collections = Annotated[
     list[requests.Plain] | None, Query(description="One or several; all where unset.")
