@@ -19,12 +19,12 @@ import tantivy
 from icu4py import icu_version
 
 from rag.errors import SearchIndexError
-from rag.search.rarity import Counted, Readable, Word
+from rag.search.rarity import Counted, Readable, Word, place_of
 from rag.search.words import HINDI, THAI, prepared
 from rag.text import question_language
 from rag.types import Access, IndexRow
 
-SCHEMA_VERSION = f"4, ICU {icu_version}"  # another ICU may break words in other places
+SCHEMA_VERSION = f"5, ICU {icu_version}"  # another ICU may break words in other places
 STEMMERS = {
     "en": "english",
     "de": "german",
@@ -101,6 +101,7 @@ class LexicalIndex:
             document.add_unsigned("chunk_id", row.chunk_id)
             document.add_unsigned("document_id", row.document_id)
             document.add_text("collection", row.collection)
+            document.add_unsigned("place", place_of(row.collection))
             document.add_unsigned("list", row.list_id)
             about, text = prepared(heading, language), prepared(row.text, language)
             document.add_text(f"text_{language}", f"{about}\n{text}")
@@ -223,7 +224,8 @@ def _schema() -> tantivy.Schema:
     builder.add_unsigned_field("chunk_id", fast=True, indexed=True)
     builder.add_unsigned_field("document_id", indexed=True)
     builder.add_text_field("collection", tokenizer_name="raw", index_option="basic")
-    builder.add_unsigned_field("list", indexed=True)
+    builder.add_unsigned_field("place", fast=True)
+    builder.add_unsigned_field("list", fast=True, indexed=True)
     for language in FIELDS:
         for field in ("text", "heading"):
             tokenizer = f"citadel_{language}"
