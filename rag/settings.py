@@ -129,7 +129,7 @@ class Settings(BaseSettings):
         1200, ge=1, description="Most requests of one caller in a minute."
     )
     caller_answers_at_once: int = Field(
-        16, ge=1, description="Most answers made and runs watched for one caller at a time."
+        16, ge=1, description="Most answers made, and runs watched, for one caller at a time."
     )
     caller_tokens_per_hour: int = Field(
         5_000_000, ge=1, description="Most tokens that an engine reads and writes for one caller."

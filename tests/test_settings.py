@@ -1,5 +1,6 @@
 """Where settings come from, and that each is documented."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,13 @@ def test_every_setting_is_in_the_documentation_that_lists_settings() -> None:
     tables = [f.read_text() for f in files if f.is_file() and "CITADEL_DATA_DIR" in f.read_text()]
     for name in NAMES if tables else []:
         assert any(f"CITADEL_{name.upper()}`" in table for table in tables), f"{name} is missing"
+
+
+def test_the_documentation_says_of_each_setting_what_it_says_itself() -> None:
+    table = (ROOT / "docs" / "settings.md").read_text()
+    for name in NAMES:
+        (row,) = re.findall(rf"^\| `CITADEL_{name.upper()}` \|.*\| (.*) \|$", table, re.M)
+        assert row == Settings.model_fields[name].description, name
 
 
 def test_environment_beats_the_file_and_an_argument_beats_both(

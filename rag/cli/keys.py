@@ -57,7 +57,10 @@ def list_keys(ctx: typer.Context, user: UserOption = None, as_json: JsonOption =
     if as_json:
         print_json({"keys": [key_json(key) for key in found]})
         return
-    typer.echo("\n".join(map(_line, found)) or "There are no keys. Add one: citadel key add NAME")
+    typer.echo(
+        "\n".join(map(_line, found))
+        or "There are no keys. Add one: citadel key add NAME --scope query"
+    )
 
 
 @keys.command("revoke")

@@ -251,7 +251,7 @@ def grant(
     who: Who,
     manage: Annotated[bool, typer.Option("--manage", help="Manage it too.")] = False,
 ) -> None:
-    """Let a user or a group read a collection."""
+    """Let a user or a group read a collection, or manage it."""
     with open_store(ctx) as store:
         store.grant(collection, who, "manage" if manage else "read")
     typer.echo(f"{who} may {'manage' if manage else 'read'} {collection}")

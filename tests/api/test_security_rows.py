@@ -139,7 +139,7 @@ ROWS: dict[str, tuple[str, ...]] = {
         "test_callers_who_may_read_different_things_share_no_cache_and_no_keys",
     ),
 }
-ELSEWHERE = {"slow", "crash", "vllm", "skip"}  # marks of what `make test` leaves out
+ELSEWHERE = {"slow", "long", "crash", "vllm", "skip"}  # marks of what `make test` leaves out
 
 
 @pytest.mark.parametrize("row", ROWS)
