@@ -23,10 +23,11 @@ FEW = 1000  # chunks that are looked at one by one: sooner done than applying th
 KEPT_CALLERS = 128  # who may read different things
 KEPT_WORDS = 2048  # of each of them
 _COUNTING = ThreadPoolExecutor(os.cpu_count(), "counting")  # Tantivy counts outside of the GIL
-EVERYTHING = ("", "")  # counted without a word
+EVERYTHING, HELD = ("", ""), ("", "held")  # counted without a word
 
 Reads = tuple[frozenset[str], frozenset[int]]  # collections and lists
 Word = tuple[str, str]  # field and stem
+NOBODY: Reads = (frozenset(), frozenset())  # for whom what is the whole index's is kept
 
 
 def place_of(collection: str) -> int:
@@ -40,6 +41,11 @@ class Counted:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._kept: OrderedDict[Reads, OrderedDict[Word, int]] = OrderedDict()
+
+    def has(self, reads: Reads, word: Word) -> bool:
+        """Whether a number is kept."""
+        with self._lock:
+            return word in self._kept.get(reads, ())
 
     def get(self, reads: Reads, word: Word, count: Callable[[], int]) -> int:
         """What is kept, or else what `count` returns."""
@@ -84,9 +90,16 @@ class Readable:
         return self._counted.get(self._reads, EVERYTHING, lambda: self._count(self.filters))
 
     def count(self, words: Iterable[Word]) -> None:
-        """Count these words, several at a time, where that has not been done."""
-        if len(self) < self.searcher.num_docs:
-            deque(_COUNTING.map(lambda word: self.having(*word), words), maxlen=0)
+        """Count those of these words that take long, several at a time."""
+        if len(self) == self.searcher.num_docs:
+            return
+        common = [
+            word
+            for word in words
+            if self.searcher.doc_freq(*word) > FEW and not self._counted.has(self._reads, word)
+        ]
+        if len(common) > 1:
+            deque(_COUNTING.map(lambda word: self.having(*word), common), maxlen=0)
 
     def having(self, field: str, term: str) -> int:
         """The number of them that hold a stem."""
@@ -112,7 +125,7 @@ class Readable:
 
         It is 0 where none of them holds it, and 1 where there is nothing else in the index.
         """
-        n_all = self._n_held()
+        n_all = self._counted.get(NOBODY, HELD, self._n_held)
         if len(self) == n_all:
             return lambda field, term: float(self.searcher.doc_freq(field, term) > 0)
 
