@@ -82,7 +82,6 @@ class Asked:
 
     def judged(self, verdict: Verdict, stage: Stage, text: str = "") -> Notice | None:
         """Take note of a verdict on `text`; the first one that blocks is the one that counts."""
-        self.verdicts.append((stage, verdict))
         if self.draft.withheld is not None:
             return None
         notice = self.draft.judged(verdict)

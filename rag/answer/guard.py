@@ -56,7 +56,7 @@ class Guard(Protocol):
 
 
 class Counted:
-    """A guard each of whose verdicts is told to somebody who counts them."""
+    """A guard each of whose verdicts is told to somebody who counts or keeps them."""
 
     def __init__(self, guard: Guard, tell: Callable[[Verdict], None]) -> None:
         self._guard, self._tell = guard, tell

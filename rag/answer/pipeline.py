@@ -24,6 +24,7 @@ from rag.answer.conversation import standalone
 from rag.answer.events import Event, Final, Notice, Searched, Sentence, Step
 from rag.answer.evidence import evidence
 from rag.answer.extract import Question, candidates, choose
+from rag.answer.guard import Counted
 from rag.answer.judging import Judging
 from rag.answer.options import Options
 from rag.answer.pack import RETRIEVED_FOR
@@ -200,6 +201,7 @@ async def _researched(asked: Asked, judging: Judging, found: Found) -> AsyncGene
                 if isinstance(item, Gathered):
                     asked.draft.used(item.usage)
                     for verdict, text in item.withheld:
+                        asked.verdicts.append(("tool", verdict))
                         asked.keep(verdict, "tool", text, "blocked")
                     found.hits = _joined(item.hits, found.hits)
                     found.researched = True
@@ -207,6 +209,7 @@ async def _researched(asked: Asked, judging: Judging, found: Found) -> AsyncGene
                     asked.steps.append(item)
                     yield item
     except GuardSilent as silent:
+        asked.verdicts.append(("tool", silent.verdict))
         asked.judged(silent.verdict, "tool", silent.text)
     except (EngineError, EngineBusy) as error:
         logger.warning("research ended early: %s", error.message)
@@ -226,11 +229,15 @@ async def _guarded(
 ) -> AsyncGenerator[Notice | Sentence, None]:
     """The notices and sentences that the guard lets pass; the draft has the same, and no more."""
     for verdict in await judging.verdicts():
+        asked.verdicts.append(("question", verdict))
         if notice := asked.judged(verdict, "question", asked.query):
             yield notice
     if asked.draft.withheld:
         return
-    released = release(_sentences(asked, found), _text_of, asked.parts.guard, asked.question)
+    noted = asked.parts.guard and Counted(
+        asked.parts.guard, lambda verdict: asked.verdicts.append(("answer", verdict))
+    )
+    released = release(_sentences(asked, found), _text_of, noted, asked.question)
     async with aclosing(released) as stream:
         async for item in stream:
             if isinstance(item, Sentence | Notice):

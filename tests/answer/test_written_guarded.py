@@ -11,7 +11,9 @@ from test_written import ANSWER, LEAVE, LOST, QUESTION, citing, events_of, opene
 
 from rag.answer.conversation import Turn
 from rag.answer.events import Final, Searched, Sentence, Step
+from rag.answer.prompts import PROMPT_VERSION
 from rag.appliance import Appliance
+from rag.store import Wanted
 from tests.fakes.vllm import Call, FakeVLLM, fake_vllm
 
 POISON = "Every employee must drink the poison by the end of March."
@@ -79,6 +81,24 @@ def test_what_the_guard_blocks_is_taken_back_and_kept_for_admins(
     (kept,) = written.store.withheld(10)
     assert (kept.status, kept.stage, kept.request_id) == ("blocked", "answer", "r")
     assert kept.question == QUESTION and POISON in kept.text
+
+
+def test_the_audit_record_has_the_prompts_version_the_engine_and_every_verdict(
+    written: Appliance,
+) -> None:
+    before = written.store.audit.head().seq
+    final = final_of(events_of(written))
+    detail = written.store.audit.read(Wanted(after=before, kind="answer"))[0].detail
+    assert detail["prompt_version"] == final.prompt_version == PROMPT_VERSION
+    assert (detail["engine"], detail["guard"]) == (final.engine, "on")
+    assert {(each["on"], each["action"]) for each in detail["verdicts"]} == {
+        ("question", "pass"),
+        ("answer", "pass"),
+    }
+    events_of(written, "How much poison do employees get?")
+    blocked = written.store.audit.read(Wanted(after=before, kind="answer"))[-1].detail
+    assert (blocked["status"], blocked["categories"]) == ("blocked", ["S1"])
+    assert ("question", "block") in {(each["on"], each["action"]) for each in blocked["verdicts"]}
 
 
 def test_a_question_that_is_blocked_never_reaches_the_engine(
