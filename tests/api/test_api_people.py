@@ -154,6 +154,25 @@ def test_a_collection_that_may_not_be_read_is_one_that_is_not_there(
     )
 
 
+@pytest.mark.parametrize("route", sorted(ABOUT_A_DOCUMENT), ids=" ".join)
+def test_no_header_tells_a_hidden_document_from_a_missing_one(
+    server: Live, store: Store, route: tuple[str, str]
+) -> None:
+    method, path = route[0], ROUTES[route].path
+    with signed_in(server, store, "bob") as client:
+        hidden, missing = (
+            client.request(method, path.format(pdf=number)) for number in (server.ids["pdf"], 999)
+        )
+    told = [
+        {k: v for k, v in answer.headers.items() if k not in ("date", "x-request-id")}
+        for answer in (hidden, missing)
+    ]
+    for headers in told:
+        headers.pop("content-length")  # of the body, in which the number stands
+    assert told[0] == told[1]
+    assert not any("tim" in name for name in told[0]), "how long it took is nobody's to read"
+
+
 def test_a_link_for_a_user_signs_that_user_in(server: Live, store: Store) -> None:
     with server.client(headers=BEARER) as operator:
         made = operator.post("/v1/login-links", json={"user": "bob"})

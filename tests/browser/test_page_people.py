@@ -1,11 +1,18 @@
 """People before the page: each signs in and sees what is theirs, as far as they may read it now."""
 
+import asyncio
+import json
+import subprocess
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import httpx2
 import pytest
 from conftest import fresh
+from mcp import Client as McpClient
+from mcp.client.streamable_http import streamable_http_client
 from openai import OpenAI
 from page_serving import Server, ingest, serving
 from playwright.sync_api import FilePayload, Page, expect
@@ -106,7 +113,24 @@ def test_a_conversation_is_there_after_a_reload_and_for_nobody_else(
         expect(bob.get_by_text(words)).to_have_count(0)
 
 
-def test_the_page_a_key_and_the_openai_client_get_the_same_answer(
+def _by_curl(api: str, key: str) -> Any:
+    said = ("-H", f"Authorization: Bearer {key}", "-H", "Content-Type: application/json")
+    body = json.dumps({"question": QUESTION})
+    command = ["curl", "-sS", "--noproxy", "*", f"{api}/v1/query", *said, "-d", body]
+    return json.loads(subprocess.run(command, capture_output=True, check=True, timeout=30).stdout)
+
+
+async def _by_mcp(api: str, key: str) -> Any:
+    shown = {"Authorization": f"Bearer {key}"}
+    async with (
+        httpx2.AsyncClient(trust_env=False, headers=shown, timeout=30) as http,
+        McpClient(streamable_http_client(f"{api}/mcp", http_client=http)) as agent,
+    ):
+        told = await agent.call_tool("ask", {"question": QUESTION})
+    return told.structured_content
+
+
+def test_a_user_gets_the_same_answer_from_page_curl_openai_and_mcp(
     house: House, sign_in: SignIn, ask: Ask
 ) -> None:
     ann = sign_in("ann")
@@ -122,7 +146,13 @@ def test_the_page_a_key_and_the_openai_client_get_the_same_answer(
         question: Any = {"role": "user", "content": QUESTION}
         chat: Any = client.chat.completions.create(model="citadel", messages=[question])
     assert (shown.answer, shown.citations) == (asked.answer, asked.citations)
-    assert chat.citadel["answer"] == asked.answer
+    curled = _by_curl(house.server.api, key)
+    # The page's own loop runs in this thread.
+    with ThreadPoolExecutor(1) as thread:
+        agents = thread.submit(asyncio.run, _by_mcp(house.server.api, key)).result()
+    for answer in (curled, chat.citadel, agents):
+        assert (answer["status"], answer["answer"]) == ("answered", asked.answer)
+        assert answer["citations"] == curled["citations"]
     for citation in asked.citations:
         expect(ann.get_by_text(citation.cited_text)).to_be_visible()
 

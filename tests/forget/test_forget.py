@@ -266,3 +266,19 @@ def test_a_user_is_a_number_that_means_nobody(store: Store, settings: Settings) 
     assert [each.id for each in store.list_documents(store.access_to_all())] == [1, 2, 3]
     with pytest.raises((NotFound, BadRequest)):
         store.erasure.begin_user("ann")
+
+
+@pytest.mark.parametrize("n", range(len(STEPS["user"]) + 1))
+def test_killed_after_any_step_a_user_is_forgotten_by_whoever_comes_next(
+    settings: Settings, n: int
+) -> None:
+    with Store.open(settings.url, data_dir=settings.data_dir) as store:
+        number, probes = store.user_number("ann"), of_user(store, "ann")
+    command = [sys.executable, str(HERE / "dying.py"), str(settings.data_dir), "ann", str(n)]
+    environment = os.environ | {"PYTHONPATH": str(HERE.parents[1])}
+    assert subprocess.run(command, env=environment, check=False).returncode == -9
+    with Store.open(settings.url, data_dir=settings.data_dir) as store:
+        assert (store.audit.names([number]) == {}) == (n > 0), "in force with the first step"
+        assert finish(store) == (n < len(STEPS["user"]))
+        assert found(prove(store, settings, probes)) == {}
+        assert store.audit.verify().problems == []
