@@ -131,6 +131,9 @@ class Settings(BaseSettings):
     caller_answers_at_once: int = Field(
         16, ge=1, description="Most answers made, and runs watched, for one caller at a time."
     )
+    caller_uploads_waiting: int = Field(
+        100, ge=1, description="Most uploads of one caller that wait to be read."
+    )
     caller_tokens_per_hour: int = Field(
         5_000_000, ge=1, description="Most tokens that an engine reads and writes for one caller."
     )

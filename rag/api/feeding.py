@@ -23,13 +23,15 @@ from rag.api.runner import Runner
 from rag.api.standing import Standing
 from rag.api.streams import sse
 from rag.api.uploading import receive
-from rag.errors import CitadelError
+from rag.errors import CitadelError, TooManyRequests
 from rag.folders import allowed
+from rag.settings import Settings
 from rag.store import UPLOAD, Run, Store
 from rag.types import Access, Document
 
 router = APIRouter(tags=["ingest"])
 
+UPLOADS_RETRY_S = 10  # some file has been read by then
 LOOK_EVERY_S = 0.3  # at a run that somebody watches
 SIGN_EVERY_S = 15.0  # of life, where nothing changes
 FORM: dict[str, Any] = {
@@ -77,6 +79,7 @@ async def upload_document(
     """
     store, settings = appliance.store, appliance.settings
     access = await to_thread.run_sync(for_manager, caller, store, collection)
+    await to_thread.run_sync(_refuse_too_many, store, number_of(caller, store), settings)
     with store.originals.arriving() as arriving:
         said = await receive(request, arriving, settings.max_file_bytes)
         sha256 = await to_thread.run_sync(arriving.keep)
@@ -102,6 +105,16 @@ async def upload_document(
         },
         status_code=202 if run else 200,
     )
+
+
+def _refuse_too_many(store: Store, number: int, settings: Settings) -> None:
+    if store.runs.n_waiting(number) >= settings.caller_uploads_waiting:
+        raise TooManyRequests(
+            f"{settings.caller_uploads_waiting:,} uploads of yours wait to be read",
+            hint="Wait until some have been, or ask your administrator to raise "
+            "CITADEL_CALLER_UPLOADS_WAITING.",
+            retry_after_s=UPLOADS_RETRY_S,
+        )
 
 
 @router.delete(

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal, TypedDict
 
-from sqlalchemy import Connection, Row, Select, insert, or_, select, update
+from sqlalchemy import Connection, Row, Select, func, insert, or_, select, update
 
 from rag.errors import NotFound
 from rag.store import audit, people, sources, tables
@@ -159,6 +159,16 @@ class Runs:
         with self._database.read() as connection:
             found = _found(connection, query.limit(1))
         return found[0] if found else None
+
+    def n_waiting(self, principal_id: int) -> int:
+        """How many uploads of one person wait to be read."""
+        query = select(func.count()).where(
+            _runs.c.principal_id == principal_id,
+            _runs.c.content_sha256 != "",
+            _runs.c.state == "waiting",
+        )
+        with self._database.read() as connection:
+            return connection.execute(query).scalar_one()
 
     def kept(self) -> set[str]:
         """SHA-256 of the uploads that are still to be read."""

@@ -1,25 +1,31 @@
 """Files brought in over HTTP, and documents taken out again."""
 
+import fcntl
 import io
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 from urllib.parse import quote
 
 import pytest
 from api_house import House, open_house
+from api_live import wait_for
 from api_samples import NOTES
 
 from rag.api import models_feeding
+from rag.api.runner import LOCK_FILE
 
 MAX_FILE_BYTES = 2 * 1024**2
+WAITING = 2
 UP = "/v1/documents?collection=hr"
 
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Iterator[House]:
     folder = tmp_path_factory.mktemp("uploads")
-    with open_house(folder, models, max_file_bytes=MAX_FILE_BYTES) as house:
+    shares = {"max_file_bytes": MAX_FILE_BYTES, "caller_uploads_waiting": WAITING}
+    with open_house(folder, models, **shares) as house:
         yield house
 
 
@@ -97,6 +103,29 @@ def test_only_who_manages_a_collection_may_upload(house: House, name: str, statu
     assert house.asked(name, "POST", UP, content=NOTES.encode()).status_code == status
     nowhere = house.asked(name, "POST", "/v1/documents?collection=nowhere", content=b"x")
     assert nowhere.status_code == 404
+
+
+def test_who_has_many_uploads_waiting_has_to_wait_before_the_next(house: House) -> None:
+    with (house.store.data_dir / LOCK_FILE).open("w") as lock:
+        wait_for(lambda: _is_mine(lock))  # so that no run begins
+        sent = [
+            house.asked("max", "POST", f"{UP}&name=n{n}.txt", content=f"Number {n}.".encode())
+            for n in range(WAITING + 1)
+        ]
+        assert [each.status_code for each in sent] == [202] * WAITING + [429]
+        assert int(sent[-1].headers["retry-after"]) >= 1
+        assert "CITADEL_CALLER_UPLOADS_WAITING" in sent[-1].json()["hint"]
+    for each in sent[:-1]:
+        assert house.ended("max", each.json()["run"]["id"])["state"] == "done"
+    assert uploaded(house, b"Number three.", "n3.txt")
+
+
+def _is_mine(lock: IO[str]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 @pytest.mark.parametrize(
