@@ -1,6 +1,7 @@
 """The documents of an invented company, and how to ask about them."""
 
 import asyncio
+from pathlib import Path
 
 import numpy as np
 from library import put
@@ -9,6 +10,7 @@ from ingest.parse.model import Element, PageSize
 from rag.answer.events import Event, Final
 from rag.appliance import Appliance
 from rag.search.embed import Embedder
+from rag.settings import Settings
 from rag.store import Store
 from rag.types import Access
 
@@ -68,6 +70,13 @@ SPANISH = [
 ]
 REPEATING = "Visitors must wear a red badge at all times inside the building."
 SECRET = "The board's bonus for the year 2026 amounts to ninety thousand euro."
+
+
+def settings_in(folder: Path, model_home: Path) -> Settings:
+    """Settings for a data directory that has the converted model."""
+    folder.mkdir()
+    (folder / "models").symlink_to(model_home / "models")
+    return Settings(data_dir=folder, embed_backend="openvino")
 
 
 def fill(store: Store, embedder: Embedder) -> None:

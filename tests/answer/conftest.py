@@ -11,20 +11,13 @@ from rag.search.embed import Embedder
 from rag.settings import Settings
 
 
-def settings_in(folder: Path, model_home: Path) -> Settings:
-    """Settings for a data directory that has the converted model."""
-    folder.mkdir()
-    (folder / "models").symlink_to(model_home / "models")
-    return Settings(data_dir=folder, embed_backend="openvino")
-
-
 @pytest.fixture(scope="module")
 def asked(
     tmp_path_factory: pytest.TempPathFactory, model_home: Path, embedder: Embedder
 ) -> Iterator[Appliance]:
     """The company's appliance; tests that use it change nothing."""
     folder = tmp_path_factory.mktemp("company") / "data"
-    with Appliance(settings_in(folder, model_home)) as appliance:
+    with Appliance(company.settings_in(folder, model_home)) as appliance:
         company.fill(appliance.store, embedder)
         yield appliance
 

@@ -11,8 +11,7 @@ from typing import Any
 
 import company
 import pytest
-from company import ALL, DOCS
-from conftest import settings_in
+from company import ALL, DOCS, settings_in
 from fakes.vllm import Answer, Call, FakeVLLM, fake_vllm
 from library import put
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import page_documents
 import pytest
-from page_serving import Server, ingest, serving
+from page_serving import Server, fresh, ingest, serving
 from playwright.sync_api import Browser, BrowserContext, Dialog, Page, expect, sync_playwright
 
 FLAGS = (
@@ -29,13 +29,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.browser)
-
-
-def fresh(folder: Path, model_home: Path) -> Path:
-    """A new data directory that has the converted model."""
-    folder.mkdir()
-    (folder / "models").symlink_to(model_home / "models")
-    return folder
 
 
 @pytest.fixture(scope="session")

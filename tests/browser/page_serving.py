@@ -21,6 +21,13 @@ STOP_TIMEOUT_S = 15
 _CITADEL = [sys.executable, "-c", "import sys; from rag.cli import main; sys.exit(main())"]
 
 
+def fresh(folder: Path, model_home: Path) -> Path:
+    """A new data directory that has the converted model."""
+    folder.mkdir()
+    (folder / "models").symlink_to(model_home / "models")
+    return folder
+
+
 @dataclass
 class Server:
     """`citadel serve` after it has said that it is ready."""

@@ -4,9 +4,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import fresh
 from page_documents import LODGING, write
-from page_serving import Server, ingest, serving
+from page_serving import Server, fresh, ingest, serving
 from playwright.sync_api import Page, expect
 
 from tests.fakes.vllm import FakeVLLM, fake_vllm

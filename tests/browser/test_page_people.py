@@ -10,11 +10,10 @@ from typing import Any, NamedTuple
 
 import httpx2
 import pytest
-from conftest import fresh
 from mcp import Client as McpClient
 from mcp.client.streamable_http import streamable_http_client
 from openai import OpenAI
-from page_serving import Server, ingest, serving
+from page_serving import Server, fresh, ingest, serving
 from playwright.sync_api import FilePayload, Page, expect
 
 from rag.client import Asked, Client, Final

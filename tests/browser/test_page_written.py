@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import fresh
 from page_documents import LODGING, write
-from page_serving import Server, ingest, serving
+from page_serving import Server, fresh, ingest, serving
 from playwright.sync_api import Page, expect
 
 from tests.fakes.vllm import Call, FakeVLLM, fake_vllm
