@@ -215,7 +215,7 @@ class Desk:
         score = OPENED * max(before)
         start, end = stretch[0].chunk.char_start, stretch[-1].chunk.char_end
         text = self._parts.store.text(self._access, document_id, start, end)
-        passages = [p.members for p in merge([(stored, score) for stored in stretch])]
+        passages = [p.members for p in merge([(stored, score) for stored in stretch], len(stretch))]
         return [
             Hit(
                 rank=rank,

@@ -113,11 +113,14 @@ class DenseIndex:
             return [int(i) for i in self._ids[self._alive]]
 
     def vectors(self, ids: Sequence[int]) -> Vectors:
-        """The vectors as the index holds them, shape (len(ids), dim); every id must be there."""
+        """The vectors as the index holds them, shape (len(ids), dim); zeros for an unknown id."""
+        found = np.zeros((len(ids), self.dim), np.float32)
         with self._lock:
             rows = dict(zip(self._ids.tolist(), range(len(self._ids)), strict=True))
-            held = self._faiss.reconstruct_batch(np.array([rows[i] for i in ids], np.int64))
-        return np.asarray(held, np.float32)
+            known = [at for at, i in enumerate(ids) if i in rows]
+            held = np.array([rows[ids[at]] for at in known], np.int64)
+            found[known] = self._faiss.reconstruct_batch(held)
+        return found
 
     def __len__(self) -> int:
         return int(self._alive.sum())

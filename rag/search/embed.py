@@ -32,6 +32,7 @@ logger = logging.getLogger(__name__)
 
 BATCH_TOKENS = 4096  # padded tokens in one pass: 16 full windows of MiniLM, the fastest size seen
 PADDING = 1.5  # longest to shortest text of a pass, at most
+UNKNOWN = ("[UNK]", "<unk>")  # how models call the token for what they have none for
 WEIGHTS = ("*.safetensors", "*.bin", "*.json", "*.txt", "*.model")
 
 
@@ -47,6 +48,9 @@ class Embedder(Protocol):
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Tokens of each text, uncut, without special tokens."""
+
+    def letters_per_token(self, text: str) -> float:
+        """Letters and digits that the model reads at a time; what it has no token for counts 0."""
 
 
 def load_embedder(settings: Settings) -> Embedder:
@@ -105,6 +109,9 @@ class _Tokens:
         self._cutting = Tokenizer.from_file(file)
         self._cutting.enable_truncation(max_tokens)
         self._cutting.no_padding()
+        self._unknown = next(
+            (i for name in UNKNOWN if (i := self._cutting.token_to_id(name)) is not None), None
+        )
         self._counting = Tokenizer.from_file(file)
         self._counting.no_truncation()
         self._counting.no_padding()
@@ -115,6 +122,12 @@ class _Tokens:
     def count(self, texts: Sequence[str]) -> list[int]:
         encodings = self._counting.encode_batch_fast(list(texts), add_special_tokens=False)
         return [len(encoding) for encoding in encodings]
+
+    def letters_per_token(self, text: str) -> float:
+        encoding = self._counting.encode(text, add_special_tokens=False)
+        n_letters = [sum(map(str.isalnum, text[start:end])) for start, end in encoding.offsets]
+        known = [n for n, i in zip(n_letters, encoding.ids, strict=True) if i != self._unknown]
+        return sum(known) / max(1, sum(n > 0 for n in n_letters))
 
 
 class OpenVinoEmbedder:
@@ -155,6 +168,10 @@ class OpenVinoEmbedder:
         """See `Embedder`."""
         return self._tokens.count(texts)
 
+    def letters_per_token(self, text: str) -> float:
+        """See `Embedder`."""
+        return self._tokens.letters_per_token(text)
+
 
 def _compile(converted: Path) -> Any:
     """An inference request of the model on the CPU; compiling it is cached beside it."""
@@ -192,6 +209,10 @@ class TorchEmbedder:
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """See `Embedder`."""
         return self._tokens.count(texts)
+
+    def letters_per_token(self, text: str) -> float:
+        """See `Embedder`."""
+        return self._tokens.letters_per_token(text)
 
 
 def load_sentence_transformer(model_dir: Path) -> Any:

@@ -11,6 +11,7 @@ Knows chunk ids, collections and text; knows nothing of vectors.
 
 import contextlib
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Self
@@ -37,7 +38,7 @@ OTHER = "other"  # languages without a stemmer
 FIELDS = (*STEMMERS, HINDI, THAI, OTHER)
 WORD = r"[\p{L}\p{N}\p{M}]+"  # Tantivy's own tokenizer ends a word at a vowel sign or an accent
 MAX_WORD_BYTES = 60  # three times that where a letter may take three
-HEADING_WEIGHT = 0.5  # of title, file name and headings against the text
+HEADING_WEIGHT = 0.3  # of title, file name and headings against the text
 # Of the other languages' fields: a word is rare there because it is foreign, not because it says
 # much. Anything from 0.5 to 0.9 helps where documents are in several languages.
 FOREIGN_WEIGHT = 0.7
@@ -197,17 +198,20 @@ class LexicalIndex:
         for language in FIELDS:
             own = not asked_in or language == _field(asked_in)
             weight = 1.0 if own else FOREIGN_WEIGHT
-            for word in self._query_words(query, language):
-                weights[f"text_{language}", word] = weight
-                weights[f"heading_{language}", word] = weight * HEADING_WEIGHT
+            for word, n in self._query_words(query, language):
+                weights[f"text_{language}", word] = n * weight
+                weights[f"heading_{language}", word] = n * weight * HEADING_WEIGHT
         return weights
 
-    def _query_words(self, query: str, language: str) -> list[str]:
-        """Those that carry meaning; all of them where none does."""
+    def _query_words(self, query: str, language: str) -> list[tuple[str, int]]:
+        """Those that carry meaning, and how often each comes; all of them where none does.
+
+        What a long question comes back to is what it is about.
+        """
         words = self.content_terms(query, language) or self._all[language].analyze(
             prepared(query, language)
         )
-        return list(dict.fromkeys(words))[:MAX_QUERY_WORDS]
+        return list(Counter(words).items())[:MAX_QUERY_WORDS]
 
 
 def _bring(file: Path, target: Path, *, link: bool) -> None:

@@ -1,15 +1,18 @@
 """Neighbouring chunks that were found together become one passage.
 
 A reader wants different places among the first hits, not one place cut into three; and an answer
-that runs over a chunk's border is whole again.
+that runs over a chunk's border is whole again. Only the best chunks join: a weak one beside a good
+one would make the passage longer, not better. That it was found at all speaks for the good one.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from rag.search.fuse import DIGITS
 from rag.types import StoredChunk
 
-MAX_MEMBERS = 4  # some 600 tokens: a passage stays something that one can read at a glance
+MAX_MEMBERS = 3  # some 600 tokens: a passage stays something that one can read at a glance
+NEIGHBOUR = 0.1  # of the better neighbour's score, on top of a chunk's own
 
 
 @dataclass(slots=True)
@@ -37,14 +40,32 @@ class Passage:
         self.members.insert(at, stored)
 
 
-def merge(ranked: Sequence[tuple[StoredChunk, float]]) -> list[Passage]:
-    """Chunks with scores, best first, to passages in the order of their best chunks."""
+def merge(ranked: Sequence[tuple[StoredChunk, float]], n_joining: int) -> list[Passage]:
+    """Chunks with scores, best first, to passages in the order of their best chunks.
+
+    The first `n_joining` join the passage of a better neighbour; the others stand alone.
+    """
     passages: list[Passage] = []
-    for stored, score in ranked:
-        for passage in passages:
-            if passage.takes(stored):
-                passage.add(stored)
-                break
+    for rank, (stored, score) in enumerate(ranked):
+        joined = next((p for p in passages if p.takes(stored)), None) if rank < n_joining else None
+        if joined:
+            joined.add(stored)
         else:
             passages.append(Passage(stored, score, [stored]))
     return passages
+
+
+def lifted(ranked: Sequence[tuple[StoredChunk, float]]) -> list[tuple[StoredChunk, float]]:
+    """The chunks, best first, each with a share of the score of what was found beside it.
+
+    Scores stay in [0, 1].
+    """
+    scores = {(stored.document_id, stored.chunk.ordinal): score for stored, score in ranked}
+
+    def with_neighbour(stored: StoredChunk, score: float) -> float:
+        at, ordinal = stored.document_id, stored.chunk.ordinal
+        beside = max(scores.get((at, ordinal - 1), 0.0), scores.get((at, ordinal + 1), 0.0))
+        return round((score + NEIGHBOUR * beside) / (1 + NEIGHBOUR), DIGITS)
+
+    found = [(stored, with_neighbour(stored, score)) for stored, score in ranked]
+    return sorted(found, key=lambda one: (-one[1], one[0].id))

@@ -1,7 +1,13 @@
-"""A query in, hits out: both branches, fused, checked once more against the store."""
+"""A query in, hits out: both branches, fused, checked once more against the store.
+
+How much the dense branch counts depends on how well its model reads the query. Then the vectors of
+the best few candidates are added to the query's, and all candidates are held against that: it is
+the pseudo-relevance feedback of Rocchio (1971), without a second search.
+"""
 
 import contextlib
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,15 +15,16 @@ from numpy.typing import NDArray
 
 from rag.errors import NotFound
 from rag.search.embed import Embedder
-from rag.search.fuse import fuse
+from rag.search.fuse import fuse, refined, share_read
 from rag.search.indexes import Indexes
-from rag.search.passages import Passage, merge
+from rag.search.passages import Passage, lifted, merge
 from rag.store import Store
 from rag.text import valid_unicode
 from rag.types import Access, Hit
 
-BRANCH_K = 100  # candidates that each branch hands to the fusion, at least
-MERGED = 4  # chunks looked at for each passage asked for, so that neighbours can join it
+BRANCH_K = 200  # candidates that each branch hands to the fusion, at least
+MERGED = 4  # chunks looked at for each passage asked for, so that neighbours lift or join it
+JOINING = 0.5  # of the number of passages asked for: so many of the best chunks may join
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +61,8 @@ class Retriever:
         clock.lap("dense")
         lexical = dict(self._indexes.search_lexical(query, branch_k, access))
         clock.lap("lexical")
-        fused = fuse(dense, lexical, self._dense_weight)[: MERGED * k]
+        fused = self._fused(query, vector, dense, lexical)[: MERGED * k]
+        clock.lap("fuse")
         passages = self._passages(fused, k, access)
         hits = [
             Hit(
@@ -71,12 +79,31 @@ class Retriever:
         clock.lap("store")
         return SearchResult(query, hits, clock.timings_ms, vector)
 
+    def _fused(
+        self,
+        query: str,
+        vector: NDArray[np.float32],
+        dense: Mapping[int, float],
+        lexical: Mapping[int, float],
+    ) -> list[tuple[int, float]]:
+        share = share_read(self._embedder.letters_per_token(query))
+        weight = self._dense_weight * share
+        fused = fuse(dense, lexical, weight)
+        if not weight or not fused:
+            return fused
+        ids = [chunk_id for chunk_id, _ in fused]
+        cosines = refined(vector, self._indexes.dense.vectors(ids), share)
+        known = [(i, float(cosine)) for i, cosine in zip(ids, cosines, strict=True) if cosine]
+        known.sort(key=lambda one: (-one[1], one[0]))
+        return fuse(dict(known[: len(dense)]), lexical, weight)
+
     def _passages(
         self, fused: list[tuple[int, float]], k: int, access: Access
     ) -> list[tuple[Passage, str]]:
         """The best passages of what the store, asked once more, lets this caller read."""
         chunks = self._store.chunks(access, [chunk_id for chunk_id, _ in fused])
-        passages = merge([(chunks[i], score) for i, score in fused if i in chunks])
+        found = lifted([(chunks[i], score) for i, score in fused if i in chunks])
+        passages = merge(found, max(1, round(JOINING * k)))
         readable = []
         for passage in passages[:k]:
             with contextlib.suppress(NotFound):  # removed since the line above

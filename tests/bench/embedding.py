@@ -77,6 +77,10 @@ class CachedEmbedder:
         """See `Embedder`."""
         return self._model.count_tokens(texts)
 
+    def letters_per_token(self, text: str) -> float:
+        """See `Embedder`."""
+        return self._model.letters_per_token(text)
+
     def save(self) -> None:
         """Keep what is new, by rename."""
         if len(self._known) == self._n_saved:

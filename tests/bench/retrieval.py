@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rag.search.fuse import fuse
-from rag.search.passages import merge
-from rag.search.retrieve import BRANCH_K, MERGED
+from rag.search.passages import lifted, merge
+from rag.search.retrieve import BRANCH_K, JOINING, MERGED
 from rag.text import words
 from rag.types import Hit, StoredChunk
 from tests.bench import sets
@@ -114,7 +114,8 @@ def _ours(parts: Parts, asked: Sequence[sets.Asked]) -> Results:
 def _merged(ranking: list[tuple[int, float]], stored: dict[int, StoredChunk]) -> list[Found]:
     """Passages as `Retriever` makes them."""
     k = max(DEPTHS)
-    passages = merge([(stored[i], score) for i, score in ranking[: MERGED * k]])[:k]
+    found = lifted([(stored[i], score) for i, score in ranking[: MERGED * k]])
+    passages = merge(found, round(JOINING * k))[:k]
     return [
         Found(
             _name(passage.best),

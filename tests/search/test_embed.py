@@ -64,6 +64,15 @@ def test_no_texts_give_no_vectors(embedder: Embedder, original: TorchEmbedder) -
     assert embedder.count_tokens([]) == []
 
 
+def test_it_is_known_how_much_of_a_text_the_model_reads_at_a_time(embedder: Embedder) -> None:
+    english = embedder.letters_per_token("How long is the notice period for employees?")
+    german = embedder.letters_per_token("Überstunden werden bis zum Quartalsende ausgeglichen")
+    hindi = embedder.letters_per_token("कर्मचारियों को कितनी छुट्टियाँ मिलती हैं?")
+    assert english > 4 > german > 2 > hindi
+    assert embedder.letters_per_token("ห้ามใช้โทรศัพท์มือถือ") == 0, "it has no token for these"
+    assert embedder.letters_per_token("?!") == embedder.letters_per_token("") == 0
+
+
 def test_a_text_beyond_the_window_is_cut_and_counted_whole(embedder: Embedder) -> None:
     text = "leave " * 1000
     assert embedder.count_tokens([text]) == [1000]

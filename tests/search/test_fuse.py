@@ -1,10 +1,11 @@
 """Two ranked lists to one, and neighbours to passages."""
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.search.fuse import fuse, normalise
-from rag.search.passages import MAX_MEMBERS, merge
+from rag.search.fuse import fuse, normalise, refined, share_read
+from rag.search.passages import MAX_MEMBERS, lifted, merge
 from rag.types import Chunk, StoredChunk
 
 scores = st.dictionaries(st.integers(1, 40), st.floats(-1, 60, allow_nan=False), max_size=30)
@@ -69,7 +70,7 @@ def test_a_passage_is_a_run_of_neighbours_and_each_chunk_is_in_one(
     ranked = [
         (chunk(document, ordinal), 1 / (n + 1)) for n, (document, ordinal) in enumerate(found)
     ]
-    passages = merge(ranked)
+    passages = merge(ranked, len(ranked))
     for passage in passages:
         ordinals = [member.chunk.ordinal for member in passage.members]
         assert ordinals == list(range(ordinals[0], ordinals[0] + len(ordinals)))
@@ -82,6 +83,43 @@ def test_a_passage_is_a_run_of_neighbours_and_each_chunk_is_in_one(
 
 def test_a_table_and_the_prose_beside_it_stay_apart() -> None:
     passages = merge(
-        [(chunk(1, 0), 0.9), (chunk(1, 1, (10, 14)), 0.8), (chunk(1, 2, (10, 14)), 0.7)]
+        [(chunk(1, 0), 0.9), (chunk(1, 1, (10, 14)), 0.8), (chunk(1, 2, (10, 14)), 0.7)], 3
     )
     assert [[m.chunk.ordinal for m in passage.members] for passage in passages] == [[0], [1, 2]]
+
+
+def test_only_the_best_chunks_join_a_better_neighbour() -> None:
+    ranked = [(chunk(1, 4), 0.9), (chunk(2, 0), 0.8), (chunk(1, 5), 0.7), (chunk(1, 3), 0.1)]
+    passages = merge(ranked, 3)
+    assert [[m.chunk.ordinal for m in p.members] for p in passages] == [[4, 5], [0], [3]]
+
+
+def test_what_was_found_beside_another_chunk_comes_before_its_equal_that_stands_alone() -> None:
+    ranked = [(chunk(1, 0), 0.9), (chunk(2, 7), 0.5), (chunk(1, 1), 0.5), (chunk(3, 3), 0.1)]
+    found = lifted(ranked)
+    assert [(s.document_id, s.chunk.ordinal) for s, _ in found] == [(1, 0), (1, 1), (2, 7), (3, 3)]
+
+
+@given(places)
+def test_lifting_loses_nothing_and_stays_between_0_and_1(found: list[tuple[int, int]]) -> None:
+    ranked = [(chunk(*place), 1 / (n + 1)) for n, place in enumerate(found)]
+    after = lifted(ranked)
+    assert sorted(s.id for s, _ in after) == sorted(s.id for s, _ in ranked)
+    assert all(0 <= score <= 1 for _, score in after)
+
+
+def test_a_query_that_the_model_spells_letter_by_letter_is_left_to_the_words() -> None:
+    assert share_read(0.8) == 0
+    assert share_read(2.5) == 0.5
+    assert share_read(4.6) == 1
+
+
+def test_candidates_like_the_best_ones_move_up_and_those_without_a_vector_get_nothing() -> None:
+    query = np.array([1, 0, 0], np.float32)
+    vectors = np.array(
+        [[0.8, 0.6, 0], [0.8, 0.6, 0], [0.8, 0.6, 0], [0.5, 0.86, 0], [0.5, 0, 0.86], [0, 0, 0]],
+        np.float32,
+    )
+    cosines = refined(query, vectors, 1.0)
+    assert cosines[3] > cosines[4], "as near to the query, but nearer to the best"
+    assert cosines[5] == 0

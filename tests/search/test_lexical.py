@@ -165,6 +165,14 @@ def test_only_readable_collections_are_searched(index: LexicalIndex) -> None:
     assert index.search("secret", 10, Access(frozenset({"other", "board"})))[0][0] == 8
 
 
+def test_what_a_long_question_comes_back_to_counts_more(tmp_path: Path) -> None:
+    index = LexicalIndex(tmp_path)
+    index.append([row(1, "en", "Pension rules."), row(2, "en", "Parking rules.")])
+    index.commit()
+    question = "Who pays for parking and pension, and is the pension paid out abroad?"
+    assert [i for i, _ in index.search(question, 2, DOCS)] == [1, 2]
+
+
 @pytest.mark.parametrize("query", ["", "   ", "?!", "¿", "\"'()[]{}", "\x00", "\U0001f600"])
 def test_a_query_without_words_finds_nothing(query: str, index: LexicalIndex) -> None:
     assert best(index, query) == []
