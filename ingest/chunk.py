@@ -22,9 +22,11 @@ from rag.store import Suspicion
 from rag.text import sentence_spans
 from rag.types import Box, Chunk, Page
 
-CHUNKER_VERSION = "3"
-TARGET_TOKENS = 180  # of a chunk's own text; the model's window has 256 and the context needs some
+CHUNKER_VERSION = "4"
+TARGET_TOKENS = 220  # of a chunk's own text; the model's window has 256 and the context needs some
 CONTEXT_TOKENS = 60  # at most, for title, headings and table header
+LEAST_CONTEXT = 30  # of them, however full the window is
+SPECIAL_TOKENS = 2  # around each text
 MIN_TOKENS = 8  # a shorter rest joins its neighbour
 MIN_LINE = 16  # characters of a line of the context; below, it says nothing
 
@@ -95,7 +97,7 @@ def _suspicions(document: Assembled, chunks: list[Chunk]) -> Iterator[Suspicion]
 def embed_texts(
     document: Assembled, chunks: list[Chunk], name: str, embedder: Embedder
 ) -> list[str]:
-    """What is embedded for each chunk: its context, cut to CONTEXT_TOKENS, and its text."""
+    """What is embedded for each chunk: its context, cut to what the window leaves, and its text."""
     stem = name.rsplit(".", 1)[0]
     title = (
         document.title
@@ -108,19 +110,21 @@ def embed_texts(
         repeated = chunk.header_end <= chunk.char_start
         header = document.text[chunk.header_start : chunk.header_end] if repeated else ""
         contexts.append("\n".join(part for part in (title, headings, header) if part))
-    fitting = _fit(contexts, embedder)
+    room = embedder.max_tokens - SPECIAL_TOKENS
+    limits = [max(LEAST_CONTEXT, min(CONTEXT_TOKENS, room - c.n_tokens)) for c in chunks]
+    fitting = _fit(contexts, limits, embedder)
     return [f"{context}\n{chunk.text}" for context, chunk in zip(fitting, chunks, strict=True)]
 
 
-def _fit(contexts: list[str], embedder: Embedder) -> list[str]:
-    """The contexts cut to CONTEXT_TOKENS; in rounds, as characters don't say how many tokens go."""
+def _fit(contexts: list[str], limits: list[int], embedder: Embedder) -> list[str]:
+    """The contexts cut to so many tokens; in rounds, as characters don't say how many tokens go."""
     fitting = list(contexts)
     unknown = list(range(len(contexts)))
     while unknown:
         counts = embedder.count_tokens([fitting[i] for i in unknown])
-        too_long = {i: n for i, n in zip(unknown, counts, strict=True) if n > CONTEXT_TOKENS}
+        too_long = {i: n for i, n in zip(unknown, counts, strict=True) if n > limits[i]}
         for i, n_tokens in too_long.items():
-            fitting[i] = _shorten(fitting[i], CONTEXT_TOKENS / n_tokens)
+            fitting[i] = _shorten(fitting[i], limits[i] / n_tokens)
         unknown = list(too_long)
     return fitting
 
