@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 LINE_EVERY_S = 5.0
+INGESTING = ("ingesting", "file")  # what is done, and to what
 ENOUGH_TO_JUDGE = 0.03  # the share of the work after which the time left is more than a guess
 
 
@@ -40,8 +41,8 @@ class Progress(Protocol):
 class Meter:
     """Counts what is done and works out rate and time left."""
 
-    def __init__(self, n_files: int = 0, n_bytes: int = 0) -> None:
-        self.n_files, self._n_bytes = n_files, n_bytes
+    def __init__(self, n_files: int = 0, n_bytes: int = 0, noun: str = "file") -> None:
+        self.n_files, self._n_bytes, self._noun = n_files, n_bytes, noun
         self.done, self._bytes, self.n_failed = 0, 0, 0
         self._started = time.monotonic()
 
@@ -61,23 +62,30 @@ class Meter:
 
     def __str__(self) -> str:
         elapsed = time.monotonic() - self._started
-        text = f"{self.done:,} of {self.n_files:,} files"
+        text = f"{self.done:,} of {self.n_files:,} {self._noun}s"
         if self.n_failed:
             text += f", {self.n_failed:,} failed"
         if self.done and elapsed > 1:
             rate = self.done / elapsed
-            text += f", {rate:,.1f} files/s" if rate < 100 else f", {rate:,.0f} files/s"
+            text += f", {rate:,.1f}" if rate < 100 else f", {rate:,.0f}"
+            text += f" {self._noun}s/s"
             if ENOUGH_TO_JUDGE < self.share < 1:
                 text += f", about {duration(elapsed / self.share - elapsed)} left"
         return text
 
 
 class Lines:
-    """Plain lines. With `verbose`, one for every file: `committed PATH` or `failed PATH: why`."""
+    """Plain lines. With `verbose`, one for every file: `committed PATH` or `failed PATH: why`.
 
-    def __init__(self, stream: TextIO, *, verbose: bool = False) -> None:
+    `doing` says what is done and to what, in the singular.
+    """
+
+    def __init__(
+        self, stream: TextIO, *, verbose: bool = False, doing: tuple[str, str] = INGESTING
+    ) -> None:
         self._stream = stream
         self._verbose = verbose
+        self._verb, self._noun = doing
         self._meter = Meter()
         self._last = time.monotonic()
 
@@ -102,8 +110,8 @@ class Lines:
 
     def begin(self, n_files: int, n_bytes: int) -> None:
         """See `Progress`."""
-        self._meter = Meter(n_files, n_bytes)
-        self.say(f"ingesting {n_files:,} file{'s' * (n_files != 1)}")
+        self._meter = Meter(n_files, n_bytes, self._noun)
+        self.say(f"{self._verb} {n_files:,} {self._noun}{'s' * (n_files != 1)}")
 
     def committed(self, uri: str, size_bytes: int) -> None:
         """See `Progress`."""
@@ -129,8 +137,10 @@ class Lines:
 class Bar(Lines):
     """One line that is redrawn, for a terminal."""
 
-    def __init__(self, console: Console, *, verbose: bool = False) -> None:
-        super().__init__(sys.stderr, verbose=verbose)
+    def __init__(
+        self, console: Console, *, verbose: bool = False, doing: tuple[str, str] = INGESTING
+    ) -> None:
+        super().__init__(sys.stderr, verbose=verbose, doing=doing)
         self._console = console
         self._stage = ""
         self._live = Live(
@@ -181,12 +191,14 @@ def _unbroken(text: str) -> Text:
     return Text(text, no_wrap=True, overflow="ellipsis")
 
 
-def open_progress(*, verbose: bool = False, stream: TextIO | None = None) -> Lines:
+def open_progress(
+    *, verbose: bool = False, stream: TextIO | None = None, doing: tuple[str, str] = INGESTING
+) -> Lines:
     """A bar where stderr is a terminal, lines where it is not. Use it in a `with` block."""
     console = Console(file=stream or sys.stderr)
     if console.is_terminal:
-        return Bar(console, verbose=verbose)
-    return Lines(stream or sys.stderr, verbose=verbose)
+        return Bar(console, verbose=verbose, doing=doing)
+    return Lines(stream or sys.stderr, verbose=verbose, doing=doing)
 
 
 def duration(seconds: float) -> str:

@@ -11,6 +11,7 @@ from rag.cli import (  # noqa: F401  each adds its own
     blocked,
     collections,
     engine,
+    eval,
     forget,
     house,
     ingest,

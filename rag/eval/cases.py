@@ -1,0 +1,141 @@
+"""A set's questions against what the set was put into: gold by the names that searches return."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from rag.eval.filling import Filled
+from rag.eval.gold import Place
+from rag.eval.sets import Question, Set
+from rag.eval.spans import Interval, gold_interval
+
+MAX_TEXT_BYTES = 64 * 1024**2  # of a file that spans count the characters of
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A question as it is judged. Documents are named as `Filled.keys` names them."""
+
+    question: Question
+    relevant: dict[str, int]  # document -> grade
+    pages: tuple[Place, ...]  # each with its page
+    spans: tuple[tuple[str, Interval], ...]  # in the characters of `Cases.texts`
+    itself: str = ""  # the document that is the question, as in sets of duplicates
+
+
+@dataclass(frozen=True, slots=True)
+class Cases:
+    """The questions that can be judged, the texts that spans count in, and what is amiss."""
+
+    cases: list[Case]
+    texts: dict[str, str]
+    notes: list[str]
+
+
+class Names:
+    """The files of a folder by what a set may call them: path, name, or name without suffix."""
+
+    def __init__(self, folder: Path) -> None:
+        paths = [path.relative_to(folder).as_posix() for path in folder.rglob("*")]
+        self._paths = set(paths)
+        self._by: dict[str, set[str]] = defaultdict(set)
+        for path in paths:
+            for name in {Path(path).name, Path(path).stem, path}:
+                self._by[name.casefold()].add(path)
+
+    def resolve(self, name: str) -> str | None:
+        """The path of the one file that is meant; None where there is none, or several."""
+        plain = name.removeprefix("./").removeprefix("docs/")
+        if plain in self._paths:
+            return plain
+        found = self._by.get(plain.casefold()) or self._by.get(Path(plain).name.casefold()) or set()
+        return next(iter(found)) if len(found) == 1 else None
+
+
+def over_docs(found: Set, docs: Path, filled: Filled) -> Cases:
+    """The questions with gold among the files of a folder."""
+    names = Names(docs)
+    texts = _file_texts(docs, names, found.questions)
+    missing: Counter[str] = Counter()
+    cases: list[Case] = []
+    n_left_out = n_spans_lost = 0
+    for question in (q for q in found.questions if q.gold.places):
+        places = [(names.resolve(place.file), place) for place in question.gold.places]
+        missing.update(place.file for path, place in places if path is None)
+        there = [Place(path, place.page) for path, place in places if path is not None]
+        if not there:
+            n_left_out += 1
+            continue
+        spans, n_lost = _spans(question, texts, names.resolve)
+        n_spans_lost += n_lost
+        pages = tuple(place for place in there if place.page is not None)
+        cases.append(Case(question, {place.file: 1 for place in there}, pages, spans))
+    return Cases(cases, texts, _notes(missing, n_left_out, n_spans_lost))
+
+
+def over_corpus(found: Set, filled: Filled) -> Cases:
+    """The questions with gold among the entries of a corpus."""
+    held = set(filled.keys.values())
+    cases: list[Case] = []
+    missing: Counter[str] = Counter()
+    n_lost = 0
+    for question in found.questions:
+        named = {place.file: 1 for place in question.gold.places if place.file in held}
+        if relevant := question.relevant or named:
+            spans, n = _spans(question, filled.texts, lambda name: name)
+            n_lost += n if found.docs is None else 0
+            missing.update(name for name in relevant if name not in held)
+            cases.append(Case(question, relevant, (), spans, _itself(question, filled.texts)))
+    return Cases(cases, filled.texts, _notes(missing, 0, n_lost))
+
+
+def wanted_texts(found: Set) -> set[str]:
+    """The corpus entries whose text is needed: those of spans, and questions' namesakes."""
+    named = {span.file for question in found.questions for span in question.gold.spans}
+    return named | {question.id for question in found.questions}
+
+
+def _itself(question: Question, texts: Mapping[str, str]) -> str:
+    """The entry that has the question's own name and words: finding it is no merit."""
+    same = " ".join(texts.get(question.id, "").split()).casefold() == question.text.casefold()
+    return question.id if same and question.id not in question.relevant else ""
+
+
+def _spans(
+    question: Question, texts: Mapping[str, str], resolve: Callable[[str], str | None]
+) -> tuple[tuple[tuple[str, Interval], ...], int]:
+    """The gold spans that can be placed, and how many could not be."""
+    placed = []
+    for span in question.gold.spans:
+        path = resolve(span.file)
+        if path is None or path not in texts:
+            continue
+        if (interval := gold_interval(span, texts[path])) is not None:
+            placed.append((path, interval))
+    return tuple(placed), len(question.gold.spans) - len(placed)
+
+
+def _file_texts(docs: Path, names: Names, questions: Iterable[Question]) -> dict[str, str]:
+    """The files that gold spans are of, where they are text."""
+    wanted = {names.resolve(span.file) for question in questions for span in question.gold.spans}
+    texts = {}
+    for path in wanted - {None}:
+        file = docs / str(path)
+        if file.is_file() and file.stat().st_size <= MAX_TEXT_BYTES:
+            content = file.read_bytes()
+            if b"\0" not in content:
+                texts[str(path)] = content.decode(errors="replace")
+    return texts
+
+
+def _notes(missing: Counter[str], n_left_out: int, n_spans_lost: int) -> list[str]:
+    notes = []
+    if missing:
+        first = ", ".join(sorted(missing)[:3]) + (" …" if len(missing) > 3 else "")
+        notes.append(f"{len(missing):,} gold documents are not in the set: {first}")
+    if n_left_out:
+        notes.append(f"{n_left_out:,} questions are left out: none of their gold is in the set")
+    if n_spans_lost:
+        notes.append(f"{n_spans_lost:,} gold spans are not in their documents and do not count")
+    return notes

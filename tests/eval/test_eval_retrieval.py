@@ -1,0 +1,118 @@
+from pathlib import Path
+
+import pytest
+from small_sets import ASKED, ENTRIES, NOTES, write_beir, write_files, write_lines
+
+from rag.eval.report import Report, compare, load, report_json, save
+from rag.eval.retrieval import evaluate
+from rag.search.embed import Embedder
+from rag.settings import Settings
+
+BRANCHES = {"dense", "lexical", "fused"}
+RANKED = {"ndcg@10", "recall@10", "recall@100", "mrr"}
+HITS = {f"document_hit@{k}" for k in (1, 5, 10)}
+
+
+@pytest.fixture(scope="module")
+def beir(tmp_path_factory: pytest.TempPathFactory, model_home: Path, embedder: Embedder) -> Report:
+    folder = write_beir(tmp_path_factory.mktemp("beir") / "small")
+    return evaluate(folder, Settings(data_dir=model_home), embedder)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory, model_home: Path, embedder: Embedder) -> Report:
+    folder = write_files(tmp_path_factory.mktemp("files") / "office")
+    return evaluate(folder, Settings(data_dir=model_home), embedder)
+
+
+def test_a_beir_set_gives_four_figures_for_each_branch(beir: Report) -> None:
+    told = report_json(beir)
+
+    assert (told["set"], told["questions"]) == ("small", 3)
+    assert told["branches"].keys() == BRANCHES
+    assert all(branch.keys() == RANKED for branch in told["branches"].values())
+    assert told["branches"]["fused"]["mrr"] == 1.0, "each has its document first"
+    assert told["seconds"] > 0
+    assert not {"page_hit@1", "span_recall"} & told.keys(), "there is no such gold"
+
+
+def test_every_figure_has_an_interval_around_it(beir: Report) -> None:
+    told = report_json(beir)
+    for branch, figures in told["branches"].items():
+        for metric, value in figures.items():
+            low, high = told["intervals"]["branches"][branch][metric]
+            assert low <= value <= high
+
+
+def test_an_entry_with_a_title_only_is_found_by_it(beir: Report) -> None:
+    assert beir.values["dense/mrr"]["q3"] == 1.0
+
+
+def test_questions_without_judgement_are_not_asked_and_that_is_said(beir: Report) -> None:
+    assert "q4" not in beir.asked
+    assert beir.notes == ["1 questions are not asked: nothing is known to be right for them"]
+
+
+def test_files_give_pages_documents_and_spans(files: Report) -> None:
+    told = report_json(files)
+
+    assert told["questions"] == 4, "what is unanswerable is not searched for"
+    assert told["branches"].keys() == BRANCHES
+    assert told.keys() >= HITS
+    assert files.values["page_hit@1"] == {"p1": 1.0, "p2": 0.0}, "p2 cites a page that is not there"
+    assert files.values["document_hit@1"]["d1"] == 1.0, "capitals of a name don't count"
+    assert files.values["span_recall"] == {"s1": 1.0}
+    assert 0 < files.values["span_precision"]["s1"] < 1
+
+
+def test_the_hardest_question_is_told_with_what_was_wanted_and_found(files: Report) -> None:
+    [hard] = files.hardest
+    assert (hard.question, hard.wanted) == ("p2", ["handbook.pdf, page 9"])
+    assert hard.found[0].document == "handbook.pdf" and not hard.found[0].right
+
+
+def test_the_site_is_left_as_it_was(tmp_path: Path, settings: Settings, embedder: Embedder) -> None:
+    before = sorted(settings.data_dir.iterdir())
+    evaluate(write_beir(tmp_path / "small"), settings, embedder)
+    assert sorted(settings.data_dir.iterdir()) == before
+
+
+def test_corpus_and_files_in_one_set_are_both_judged(
+    tmp_path: Path, settings: Settings, embedder: Embedder
+) -> None:
+    folder = write_files(tmp_path / "both")
+    write_lines(folder / "corpus.jsonl", [{"_id": 1, "text": NOTES[:90]}, *ENTRIES])
+    (folder / "qrels").mkdir()
+    (folder / "qrels" / "test.tsv").write_text("s1\t1\t1\n")
+
+    values = evaluate(folder, settings, embedder).values
+
+    assert values["fused/mrr"].keys() == {"s1"}, "branches are judged over the corpus"
+    assert values["page_hit@5"].keys() == {"p1", "p2"}
+
+
+def test_a_document_that_is_the_question_itself_is_no_find(
+    tmp_path: Path, settings: Settings, embedder: Embedder
+) -> None:
+    folder = write_beir(tmp_path / "duplicates")
+    write_lines(folder / "corpus.jsonl", [*ENTRIES, {"_id": "q2", "text": ASKED[1]["text"]}])
+    report = evaluate(folder, settings, embedder)
+    assert report.values["dense/mrr"]["q2"] == 1.0
+
+
+def test_a_saved_report_is_read_back_and_compared(
+    tmp_path: Path, beir: Report, files: Report
+) -> None:
+    save(beir, tmp_path / "saved.json")
+    again = load(tmp_path / "saved.json")
+
+    assert again == beir
+    told = report_json(beir, compare(beir, again, "saved.json"))["compared"]
+    assert (told["against"], told["questions"], told["changed"]) == ("saved.json", 3, {})
+    assert told["branches"]["fused"]["mrr"] == {
+        "before": 1.0,
+        "after": 1.0,
+        "difference": 0.0,
+        "interval": [0.0, 0.0],
+        "p": 1.0,
+    }
