@@ -1,14 +1,23 @@
 """`citadel eval`: what search and answers are worth, on a set or on a site's own questions."""
 
+import asyncio
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from rag.cli.app import Frame, JsonOption, a_path, app, print_json, say
+from rag.cli.ask import AsUser, Collections, DepthName, access_to
 
 if TYPE_CHECKING:
+    from rag.eval.calibrate import Curve
     from rag.eval.report import Comparison, Report
+
+OF_QUOTES = (
+    "an engine writes the answers here and says itself where there is none; the threshold holds"
+    " for quotes, which are given when it is down"
+)
 
 commands = typer.Typer(
     no_args_is_help=True, help="Measure search and answers by questions whose answers are known."
@@ -52,43 +61,101 @@ def retrieval(
     The set goes through this site's ingest, model and settings into a data directory of its own,
     which is gone afterwards; the site's documents take no part.
     """
-    from rag.eval.report import load
     from rag.eval.retrieval import evaluate
     from rag.search.embed import load_embedder
 
     frame: Frame = ctx.obj
     settings = frame.settings()
-    before = load(against) if against else None  # what is wrong with it is told before the work
+    wanted = _Wanted(against, save, html, as_json)  # what is wrong with it is told before the work
     report = evaluate(folder, settings, load_embedder(settings), queries=queries, qrels=qrels)
-    _give(report, before, against, save=save, html=html, as_json=as_json)
+    wanted.give(report)
 
 
-def _give(
-    report: "Report",
-    before: "Report | None",
-    against: Path | None,
-    *,
-    save: Path | None,
-    html: Path | None,
-    as_json: bool,
+@commands.command()
+def answers(
+    ctx: typer.Context,
+    file: Annotated[
+        Path, typer.Argument(help="Questions, a JSON object a line.", metavar="FILE", parser=a_path)
+    ],
+    collections: Collections = None,
+    user: AsUser = None,
+    depth: Annotated[
+        DepthName | None, typer.Option(help="How much the engine reads, as for `citadel ask`.")
+    ] = None,
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="Fit the threshold below which nothing is answered.")
+    ] = False,
+    against: Against = None,
+    save: Save = None,
+    html: Html = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """Save, draw and print a report."""
-    from rag.cli.show_eval import format_evaluation
-    from rag.eval.report import compare, report_json
-    from rag.eval.report import save as save_report
+    """Put a site's own questions to this appliance, and judge its answers (docs/evaluation.md).
 
-    for note in report.notes:
-        say(f"note: {note}")
-    if save:
-        save_report(report, save)
-    comparison: Comparison | None = None
-    if before is not None:
-        comparison = compare(report, before, str(against))
-    if html:
-        from rag.eval.html import write_html
+    Each is asked as anybody asks it, and stands in the audit records.
+    """
+    from rag.answer.options import Options
+    from rag.appliance import Appliance
+    from rag.eval.answers import evaluate_answers, is_answerable
+    from rag.eval.calibrate import calibrate as fit
+    from rag.eval.calibrate import check_numbers
+    from rag.eval.sets import load_questions
 
-        write_html(report, comparison, html)
-    if as_json:
-        print_json(report_json(report, comparison))
-    else:
+    frame: Frame = ctx.obj
+    wanted = _Wanted(against, save, html, as_json)
+    questions = load_questions(file)
+    if calibrate:
+        check_numbers([is_answerable(question.gold) for question in questions])
+    with Appliance(frame.settings(), say) as appliance:
+        access = access_to(appliance.store, collections, user)
+        options = Options(depth=depth.value if depth else None)
+        done = asyncio.run(evaluate_answers(file.name, questions, appliance, access, options))
+        if calibrate and appliance.answers == "engine":
+            say(f"note: {OF_QUOTES}")
+        threshold = appliance.settings.answer_threshold
+    wanted.give(done.report, fit(done.scored, threshold) if calibrate else None)
+
+
+class _Wanted:
+    """What is to become of a report: compared, kept, drawn, printed."""
+
+    def __init__(
+        self, against: Path | None, save: Path | None, html: Path | None, as_json: bool
+    ) -> None:
+        from rag.eval.report import check_writable, load
+
+        self._before = load(against) if against else None
+        self._against, self._save, self._html, self._as_json = against, save, html, as_json
+        for file in filter(None, (save, html)):
+            check_writable(file)
+
+    def give(self, report: "Report", curve: "Curve | None" = None) -> None:
+        """Do all that is wanted."""
+        from rag.eval.report import compare, save
+
+        for note in report.notes:
+            say(f"note: {note}")
+        if self._save:
+            save(report, self._save)
+        comparison = None
+        if self._before is not None:
+            comparison = compare(report, self._before, str(self._against))
+        if self._html:
+            from rag.eval.html import write_html
+
+            write_html(report, comparison, curve, self._html)
+        self._print(report, comparison, curve)
+
+    def _print(
+        self, report: "Report", comparison: "Comparison | None", curve: "Curve | None"
+    ) -> None:
+        from rag.cli.show_eval import format_curve, format_evaluation
+        from rag.eval.report import report_json
+
+        if self._as_json:
+            fitted = {"calibration": asdict(curve)} if curve else {}
+            print_json(report_json(report, comparison) | fitted)
+            return
         typer.echo(format_evaluation(report, comparison))
+        if curve is not None:
+            typer.echo("\n" + format_curve(curve))

@@ -8,10 +8,12 @@ from rich.console import Console
 from rich.table import Table
 
 from ingest.progress import duration, one_line
+from rag.eval.calibrate import Curve
 from rag.eval.report import Comparison, Report, metrics_by_branch
 from rag.eval.statistics import Difference, Interval
 
 WIDTH = 110
+BAR = 20  # characters for a share of 1
 SURE = 0.05  # a difference that chance makes less often than this is marked
 
 
@@ -27,10 +29,39 @@ def format_evaluation(report: Report, comparison: Comparison | None = None) -> s
         parts.append(_branches(figures, branches))
     if alone:
         rows = [[name, _figure(figures[name]), _bounds(figures[name])] for name in alone]
-        parts.append(_table(["as a user gets it", "mean", "95 % interval"], rows))
+        parts.append(_table(["as a user gets it", "figure", "95 % interval"], rows))
     if comparison is not None:
         parts.append(_format_comparison(comparison))
     return "\n\n".join(parts)
+
+
+def format_curve(curve: Curve) -> str:
+    """What the thresholds of evidence would do, and how to set the fitted one."""
+    shown = sorted({0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, curve.fitted, curve.current})
+    rows = []
+    for threshold in shown:
+        answered, abstained = curve.at(threshold)
+        both = (answered + abstained) / 2
+        note = "fitted" * (threshold == curve.fitted) or "now" * (threshold == curve.current)
+        bar = "█" * round(both * BAR)
+        rows.append([f"{threshold:.2f} {note}", *map(_share, (answered, abstained, both)), bar])
+    head = ["threshold", "answerable, answered", "unanswerable, declined", "mean of the two", ""]
+    numbers = f"{curve.n_answerable:,} answerable and {curve.n_unanswerable:,} unanswerable"
+    return "\n".join(
+        [
+            f"{numbers} questions; other samples of them would choose {curve.low:.2f} to"
+            f" {curve.high:.2f}",
+            "",
+            _table(head, rows),
+            "",
+            f"To set it: CITADEL_ANSWER_THRESHOLD={curve.fitted:.2f}, or in citadel.toml"
+            f" answer_threshold = {curve.fitted:.2f}",
+        ]
+    )
+
+
+def _share(value: float) -> str:
+    return f"{value:.3f}"
 
 
 def _branches(figures: dict[str, Interval], branches: dict[str, list[str]]) -> str:
@@ -87,7 +118,7 @@ def _bounds(figure: Interval) -> str:
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for place, name in enumerate(head):
-        table.add_column(name, justify="left" if place == 0 else "right", no_wrap=True)
+        table.add_column(name, justify="left" if place == 0 or not name else "right", no_wrap=True)
     for row in rows:
         table.add_row(*row)
     out = io.StringIO()

@@ -7,7 +7,7 @@ Sets name the same things in many ways. Read are, in the line or in its `metadat
     spans                                [start, end], ["a.md", start, end], {"start", "end"}
     references                           texts that stand in the document, or spans with texts
     answer, answers                      a text, or several that are each right
-    answerable                           false where the documents don't say
+    answerable                           false where the documents don't say; so does answer: null
 """
 
 import re
@@ -74,6 +74,8 @@ def read_gold(row: Json, wrong: Wrong) -> Gold:
     answerable = fields.get("answerable")
     if answerable is not None and not isinstance(answerable, bool):
         raise wrong("'answerable' is neither true nor false")
+    if "answer" in fields and fields["answer"] is None and answerable is None:
+        answerable = False
     places = list(dict.fromkeys(_places(fields, wrong)))
     spans = list(_spans(fields, places, wrong))
     places += [Place(span.file) for span in spans]

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rag.eval import plots
+from rag.eval.calibrate import Curve
 from rag.eval.report import Comparison, Found, Hard, Report, metrics_by_branch, write
 from rag.eval.statistics import Difference, Interval
 
@@ -30,18 +31,22 @@ li q { color: var(--dim); quotes: none; display: block; font-size: .9rem; }
 """
 
 
-def write_html(report: Report, comparison: Comparison | None, file: Path) -> None:
+def write_html(
+    report: Report, comparison: Comparison | None, curve: Curve | None, file: Path
+) -> None:
     """Write the page.
 
     Raises:
         BadRequest: the file cannot be written.
     """
-    write(file, page(report, comparison).encode(errors="replace"))
+    write(file, page(report, comparison, curve).encode(errors="replace"))
 
 
-def page(report: Report, comparison: Comparison | None = None, more: Sequence[str] = ()) -> str:
-    """The page; `more` are sections that follow the figures, as HTML."""
-    sections = [*_figures(report), *more]
+def page(report: Report, comparison: Comparison | None = None, curve: Curve | None = None) -> str:
+    """The page: figures, the curve of a calibration, what changed, and what went worst."""
+    sections = [*_figures(report)]
+    if curve is not None:
+        sections += _calibrated(curve)
     if comparison is not None:
         sections += _compared(comparison)
     sections += _hardest(report.hardest)
@@ -81,12 +86,26 @@ def _figures(report: Report) -> Iterator[str]:
         yield "<h2>Branches</h2>" + _table(["branch", *names], rows)
         yield plots.branches(figures, branches)
     if alone:
-        rows = [
-            [_text(name), _cell(figures[name]), f"{len(report.values[name]):,}"] for name in alone
-        ]
+        rows = [[_text(name), _cell(figures[name]), f"{report.count(name):,}"] for name in alone]
         yield "<h2>As a user gets it</h2>" + _table(["metric", "mean", "questions"], rows)
         shares = {name: figures[name] for name in alone if not name.endswith("_ms")}
         yield plots.bars(shares)
+
+
+def _calibrated(curve: Curve) -> Iterator[str]:
+    yield "<h2>The threshold of evidence</h2>"
+    rows = []
+    for name, threshold in (("now", curve.current), ("fitted", curve.fitted)):
+        answered, abstained = curve.at(threshold)
+        both = (answered + abstained) / 2
+        rows.append([name, *(f"{share:.3f}" for share in (threshold, answered, abstained, both))])
+    head = ["", "threshold", "answerable, answered", "unanswerable, declined", "mean of the two"]
+    yield _table(head, rows) + plots.curve(curve)
+    yield (
+        f"<p>{curve.n_answerable:,} answerable and {curve.n_unanswerable:,} unanswerable questions;"
+        f" other samples of them would choose {curve.low:.2f} to {curve.high:.2f}. Set it with"
+        f" <code>CITADEL_ANSWER_THRESHOLD={curve.fitted:.2f}</code>.</p>"
+    )
 
 
 def _compared(comparison: Comparison) -> Iterator[str]:

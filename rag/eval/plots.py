@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rag.eval.calibrate import Curve
 from rag.eval.statistics import Difference, Interval
 
 COLOURS = ("#3b6fb6", "#e0813a", "#2f9e6e", "#8a5fb0")
@@ -40,6 +41,23 @@ def bars(figures: Mapping[str, Interval]) -> str:
     axes.set_yticks(places, list(figures))
     axes.set_xlim(0, 1.02)
     axes.grid(visible=False, axis="y")
+    return _svg(figure)
+
+
+def curve(found: Curve) -> str:
+    """What each threshold of evidence would do, with the fitted and the present one."""
+    figure, axes = _axes(7.6, 3.2)
+    axes.plot(found.thresholds, found.answered, color=COLOURS[0], label="answerable, answered")
+    axes.plot(found.thresholds, found.abstained, color=COLOURS[1], label="unanswerable, declined")
+    both = [(a + b) / 2 for a, b in zip(found.answered, found.abstained, strict=True)]
+    axes.plot(found.thresholds, both, color=COLOURS[2], linewidth=2.2, label="mean of the two")
+    axes.axvspan(found.low, found.high, color=COLOURS[2], alpha=0.12, linewidth=0)
+    axes.axvline(found.fitted, color=COLOURS[2], linestyle="--", label=f"fitted {found.fitted:.2f}")
+    axes.axvline(found.current, color=INK, linestyle=":", label=f"now {found.current:.2f}")
+    axes.set_xlim(0, 1)
+    axes.set_ylim(0, 1.02)
+    axes.set_xlabel("threshold of evidence")
+    axes.legend(frameon=False, fontsize=8, loc="lower right")
     return _svg(figure)
 
 

@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 import msgspec
 
 from rag.errors import BadRequest, NotFound
-from rag.eval.statistics import Difference, Interval, difference, interval
+from rag.eval.statistics import Difference, Interval, difference, interval, percentile
 
 FORMAT = 1
-LEADING = ("page_hit@5", "span_recall", "fused/ndcg@10", "document_hit@5")
+LATENCY = "latency_ms"
+LEADING = ("page_hit@5", "span_recall", "fused/ndcg@10", "document_hit@5", "answered")
 Json = dict[str, Any]
 
 
@@ -44,7 +45,7 @@ class Report(msgspec.Struct, frozen=True):
     it could be told for. `about` says what was evaluated: model, settings, version, sizes.
     """
 
-    kind: str  # "retrieval"
+    kind: str  # "retrieval" or "answers"
     set: str
     asked: dict[str, str]  # question -> its text
     values: dict[str, dict[str, float]]
@@ -55,8 +56,20 @@ class Report(msgspec.Struct, frozen=True):
     format: int = FORMAT
 
     def intervals(self) -> dict[str, Interval]:
-        """Every metric's mean with its interval."""
-        return {name: interval(list(values.values())) for name, values in self.values.items()}
+        """Every metric's mean with its interval; of times, percentiles."""
+        figures: dict[str, Interval] = {}
+        for name, by_question in self.values.items():
+            values = list(by_question.values())
+            if name == LATENCY:
+                for q in (50, 95, 99):
+                    figures[f"latency_p{q}_ms"] = interval(values, percentile(q))
+            else:
+                figures[name] = interval(values)
+        return figures
+
+    def count(self, figure: str) -> int:
+        """How many questions a figure of `intervals` is over."""
+        return len(self.values[LATENCY if figure.endswith("_ms") else figure])
 
 
 def leading(names: Collection[str]) -> str:
@@ -130,6 +143,16 @@ def write(file: Path, content: bytes) -> None:
         ) from error
 
 
+def check_writable(file: Path) -> None:
+    """See that a file could be written, before the work that is to be kept in it.
+
+    Raises:
+        BadRequest: its folder is not there, or it is a folder itself.
+    """
+    if file.is_dir() or not os.access(file.absolute().parent, os.W_OK):
+        raise BadRequest(f"cannot write {file}", hint="Name a file in a folder that is there.")
+
+
 def load(file: Path) -> Report:
     """Read what `save` wrote.
 
@@ -163,7 +186,7 @@ def report_json(report: Report, comparison: Comparison | None = None) -> Json:
     value: Json = {"set": report.set, "questions": len(report.asked)}
     value |= _nested(rounded)
     value |= {"seconds": round(report.seconds, 3), "intervals": _nested(bounds)}
-    value |= {"counts": _nested({name: len(v) for name, v in report.values.items()})}
+    value |= {"counts": _nested({name: report.count(name) for name in figures})}
     value |= {"about": report.about, "notes": report.notes}
     if comparison is not None:
         value["compared"] = _comparison_json(comparison)

@@ -42,6 +42,11 @@ def _mean(rows: Floats) -> Floats:
     return np.asarray(rows.mean(axis=1))
 
 
+def percentile(q: float) -> Statistic:
+    """The percentile as a statistic of `interval`."""
+    return lambda rows: np.asarray(np.percentile(rows, q, axis=1))
+
+
 def interval(values: Sequence[float], statistic: Statistic = _mean) -> Interval:
     """A mean (or another statistic) with its 95 % percentile-bootstrap interval.
 
