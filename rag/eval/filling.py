@@ -10,7 +10,7 @@ import itertools
 import tempfile
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,7 @@ from ingest.parse.formats import PARSER_VERSION
 from ingest.parse.model import Element, Parsed
 from ingest.parse.text import text_elements
 from ingest.plan import Recipe
-from ingest.progress import Lines, open_progress
+from ingest.progress import open_progress
 from ingest.sync import Report, Site, carry_out, make_plan
 from rag.errors import BadRequest
 from rag.eval.lines import LAYOUTS
@@ -54,6 +54,7 @@ class Filled:
     owners: dict[int, int]
     n_chunks: int
     texts: dict[str, str]  # of the entries whose text is wanted, as the set has it
+    notes: list[str]  # what of the set is not in it
 
     def name(self, hit: Hit) -> str:
         """What the set calls the document of a passage."""
@@ -84,8 +85,10 @@ def fill_corpus(
                     progress.committed(entry.id, 1)
         if not keys:
             raise BadRequest(f"{corpus} holds no document with a text", hint=LAYOUTS)
-        with _opened(store, own, embedder, keys, texts) as filled:
-            yield filled
+        n_empty = n_entries - len(keys)
+        notes = [f"{n_empty:,} documents of the corpus have no text"] if n_empty else []
+        with _opened(store, own, embedder, keys) as filled:
+            yield replace(filled, texts=texts, notes=notes)
 
 
 @contextmanager
@@ -106,12 +109,11 @@ def fill_docs(docs: Path, settings: Settings, embedder: Embedder) -> Iterator[Fi
         with open_progress() as progress:
             site = Site(store, own, recipe, lambda: embedder, progress)
             report = carry_out(site, make_plan(site, [folder], COLLECTION), COLLECTION)
-            _tell_failures(report, progress)
         keys = dict(_files(store, folder))
         if not keys:
-            raise BadRequest(f"no file in {docs} could be read", hint="See what is said above.")
-        with _opened(store, own, embedder, keys, {}) as filled:
-            yield filled
+            raise BadRequest(f"no file in {docs} could be read", hint="citadel ingest says why.")
+        with _opened(store, own, embedder, keys) as filled:
+            yield replace(filled, notes=_failures(report))
 
 
 @contextmanager
@@ -123,11 +125,7 @@ def _data_dir(settings: Settings) -> Iterator[Settings]:
 
 @contextmanager
 def _opened(
-    store: Store,
-    settings: Settings,
-    embedder: Embedder,
-    keys: dict[int, str],
-    texts: dict[str, str],
+    store: Store, settings: Settings, embedder: Embedder, keys: dict[int, str]
 ) -> Iterator[Filled]:
     with (
         open_progress() as progress,
@@ -138,7 +136,7 @@ def _opened(
         owners = dict(_owners(store))
         retriever = Retriever(store, indexes, embedder, settings.dense_weight)
         access = store.access_to_all()
-        yield Filled(store, indexes, retriever, access, keys, owners, len(owners), texts)
+        yield Filled(store, indexes, retriever, access, keys, owners, len(owners), {}, [])
 
 
 def _owners(store: Store) -> Iterator[tuple[int, int]]:
@@ -161,11 +159,12 @@ def _files(store: Store, folder: Path) -> Iterator[tuple[int, str]]:
         after = page[-1].id
 
 
-def _tell_failures(report: Report, progress: Lines) -> None:
-    if report.failed:
-        names = ", ".join(Path(failure.path).name for failure in report.failed[:SHOWN])
-        more = " …" if len(report.failed) > SHOWN else ""
-        progress.say(f"{len(report.failed):,} files could not be read: {names}{more}")
+def _failures(report: Report) -> list[str]:
+    if not report.failed:
+        return []
+    names = ", ".join(Path(failure.path).name for failure in report.failed[:SHOWN])
+    more = " …" if len(report.failed) > SHOWN else ""
+    return [f"{len(report.failed):,} files could not be read: {names}{more}"]
 
 
 # A corpus

@@ -82,7 +82,7 @@ def read_gold(row: Json, wrong: Wrong) -> Gold:
     return Gold(
         places=tuple(dict.fromkeys(places)),
         spans=tuple(dict.fromkeys(spans)),
-        answers=tuple(_answers(fields, wrong)),
+        answers=tuple(_answers(fields)),
         answerable=answerable,
     )
 
@@ -170,11 +170,11 @@ def _number(fields: Json, names: Sequence[str]) -> int | None:
     return next((fields[name] for name in names if isinstance(fields.get(name), int)), None)
 
 
-def _answers(fields: Json, wrong: Wrong) -> Iterator[str]:
+def _answers(fields: Json) -> Iterator[str]:
+    """The answers that are text or numbers; sets keep other things under these names too."""
     for name in ("answers", "answer"):
         value = fields.get(name)
-        for each in value if isinstance(value, list) else [] if value is None else [value]:
-            if not isinstance(each, str):
-                raise wrong(f"{name!r} is not text")
-            if text := " ".join(_MARK.sub("", each).split()):
+        for each in value if isinstance(value, list) else [value]:
+            is_text = isinstance(each, str | int | float) and not isinstance(each, bool)
+            if is_text and (text := " ".join(_MARK.sub("", str(each)).split())):
                 yield text

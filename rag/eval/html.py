@@ -10,6 +10,7 @@ from rag.eval.report import Comparison, Found, Hard, Report, metrics_by_branch, 
 from rag.eval.statistics import Difference, Interval
 
 SURE = 0.05
+OPEN = 3  # hard questions that are shown without a click
 STYLE = """
 :root { color-scheme: light; --ink: #1d2330; --dim: #5d6676; --line: #d9dee6; --good: #1b7f4d; }
 body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); margin: 0 auto; max-width: 62rem;
@@ -87,7 +88,7 @@ def _figures(report: Report) -> Iterator[str]:
         yield plots.branches(figures, branches)
     if alone:
         rows = [[_text(name), _cell(figures[name]), f"{report.count(name):,}"] for name in alone]
-        yield "<h2>As a user gets it</h2>" + _table(["metric", "mean", "questions"], rows)
+        yield "<h2>As a user gets it</h2>" + _table(["metric", "figure", "questions"], rows)
         shares = {name: figures[name] for name in alone if not name.endswith("_ms")}
         yield plots.bars(shares)
 
@@ -130,12 +131,13 @@ def _hardest(hardest: Sequence[Hard]) -> Iterator[str]:
     if hardest:
         yield "<h2>The hardest questions</h2>"
         yield "<p>What was wanted, and what was found; what is right is green.</p>"
-    for hard in hardest:
+    for place, hard in enumerate(hardest):
         wanted = "".join(f"<li>{_text(one)}</li>" for one in hard.wanted)
         found = "".join(map(_found, hard.found)) or "<li>nothing</li>"
         yield (
-            f"<details><summary>{_text(hard.text)} <span>{_text(hard.question)}, "
-            f"{hard.value:.2f}</span></summary><p>Wanted:</p><ul>{wanted}</ul>"
+            f"<details{' open' * (place < OPEN)}><summary>{_text(hard.text)} "
+            f"<span>{_text(hard.question)}, {hard.value:.2f}</span></summary>"
+            f"<p>Wanted:</p><ul>{wanted}</ul>"
             f"<p>Found:</p><ol>{found}</ol></details>"
         )
 

@@ -57,7 +57,7 @@ def curve(found: Curve) -> str:
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1.02)
     axes.set_xlabel("threshold of evidence")
-    axes.legend(frameon=False, fontsize=8, loc="lower right")
+    axes.legend(frameon=False, fontsize=8, loc="lower left")
     return _svg(figure)
 
 

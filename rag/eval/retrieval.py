@@ -94,7 +94,7 @@ def _report(found: Set, outcome: Outcome, seconds: float) -> Report:
 
 def _run(filled: Filled, judged: Cases, outcome: Outcome, *, ranked: bool = True) -> None:
     """Ask all questions, and add what comes of it; `ranked` says whether branches are judged."""
-    outcome.notes += judged.notes
+    outcome.notes += [*filled.notes, *judged.notes]
     if not judged.cases:
         return
     aligned = _alignments(filled, judged)

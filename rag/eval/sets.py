@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from rag.errors import BadRequest
 from rag.eval.gold import Gold, Place, read_gold
@@ -65,8 +66,10 @@ def load_set(folder: Path, queries: Path | None = None, qrels: Path | None = Non
     file = queries or _first(folder, QUERIES, Path.is_file)
     if file is None:
         raise BadRequest(f"{folder} holds no queries.jsonl", hint=LAYOUTS)
-    questions = load_questions(file)
-    questions = _judged(folder, questions, qrels, by_corpus=corpus is not None)
+    table = qrels or _first(folder, QRELS, Path.is_file)
+    # Where a table says what is right, the lines may hold what they like under any name.
+    questions = load_questions(file, lenient=table is not None and docs is None)
+    questions = _judged(folder, questions, table, by_corpus=corpus is not None)
     wanted = [q for q in questions if q.is_judged and q.gold.answerable is not False]
     if not wanted:
         raise BadRequest(f"no question of {file} has a judgement or a gold place", hint=LAYOUTS)
@@ -74,8 +77,10 @@ def load_set(folder: Path, queries: Path | None = None, qrels: Path | None = Non
     return Set(name, corpus, docs, wanted, len(questions) - len(wanted))
 
 
-def load_questions(file: Path) -> list[Question]:
+def load_questions(file: Path, *, lenient: bool = False) -> list[Question]:
     """The questions of a file of JSON lines, with what their lines say is right.
+
+    What cannot be understood of that is passed over where this is `lenient`.
 
     Raises:
         BadRequest: a line has no question, a name comes twice, or there is none.
@@ -88,7 +93,7 @@ def load_questions(file: Path) -> list[Question]:
             raise wrong(file, number, "there is no question: no 'text' and no 'question'")
         if name in found:
             raise wrong(file, number, f"the question {name!r} came before")
-        found[name] = Question(name, text, read_gold(row, _wrong_at(file, number)))
+        found[name] = Question(name, text, _gold(file, number, row, lenient=lenient))
     if not found:
         raise BadRequest(f"{file} holds no question", hint=LAYOUTS)
     return list(found.values())
@@ -112,8 +117,13 @@ def entries(corpus: Path) -> Iterator[Entry]:
         yield Entry(name, title, text_of(corpus, number, row, "text", "contents"))
 
 
-def _wrong_at(file: Path, number: int) -> Callable[[str], BadRequest]:
-    return lambda what: wrong(file, number, what)
+def _gold(file: Path, number: int, row: dict[str, Any], *, lenient: bool) -> Gold:
+    try:
+        return read_gold(row, lambda what: wrong(file, number, what))
+    except BadRequest:
+        if lenient:
+            return Gold()
+        raise
 
 
 def _first(folder: Path, names: Sequence[str], is_there: Callable[[Path], bool]) -> Path | None:
@@ -121,10 +131,9 @@ def _first(folder: Path, names: Sequence[str], is_there: Callable[[Path], bool])
 
 
 def _judged(
-    folder: Path, questions: list[Question], named: Path | None, *, by_corpus: bool
+    folder: Path, questions: list[Question], table: Path | None, *, by_corpus: bool
 ) -> list[Question]:
     """The questions with what the tables of judgements add: corpus entries, or files."""
-    table = named or _first(folder, QRELS, Path.is_file)
     relevant = _grades(table) if table else {}
     of_files = _first(folder, QRELS_DOCS, Path.is_file)
     cited = _grades(of_files) if of_files else {}

@@ -1,8 +1,8 @@
 """The ways to fuse two branches that the benchmarks compare, and what a ranking is worth."""
 
-import math
 from collections.abc import Mapping, Sequence
 
+from rag.eval.metrics import of_rankings
 from rag.search.fuse import fuse
 
 WEIGHTS = (0.3, 0.4, 0.5, 0.6, 0.7)
@@ -38,12 +38,6 @@ def all_fusions(
     return rankings
 
 
-def ndcg(ranking: Sequence[str], relevant: Mapping[str, int], k: int = 10) -> float:
-    """Normalised discounted cumulative gain of the first `k`, with linear gain as trec_eval has."""
-    gains = [relevant.get(key, 0) for key in ranking[:k]]
-    ideal = sorted(relevant.values(), reverse=True)[:k]
-    return _dcg(gains) / _dcg(ideal) if ideal else 0.0
-
-
-def _dcg(gains: Sequence[int]) -> float:
-    return sum(gain / math.log2(rank + 1) for rank, gain in enumerate(gains, 1))
+def ndcg(ranking: Sequence[str], relevant: Mapping[str, int]) -> float:
+    """Normalised discounted cumulative gain of the first 10, as `citadel eval` has it."""
+    return of_rankings({"": ranking}, {"": relevant})["ndcg@10"][""]

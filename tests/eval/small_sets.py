@@ -54,6 +54,7 @@ def write_files(folder: Path) -> Path:
         canvas.showPage()
     canvas.save()
     (docs / "notes.md").write_text(NOTES, encoding="utf-8")
+    (docs / "broken.pdf").write_bytes(b"%PDF-1.7\nthis is not a document")
     at = NOTES.index("Visitors")
     asked = (
         {

@@ -65,6 +65,10 @@ def test_files_give_pages_documents_and_spans(files: Report) -> None:
     assert 0 < files.values["span_precision"]["s1"] < 1
 
 
+def test_a_file_that_cannot_be_read_is_named(files: Report) -> None:
+    assert "1 files could not be read: broken.pdf" in files.notes
+
+
 def test_the_hardest_question_is_told_with_what_was_wanted_and_found(files: Report) -> None:
     [hard] = files.hardest
     assert (hard.question, hard.wanted) == ("p2", ["handbook.pdf, page 9"])

@@ -61,6 +61,13 @@ def test_gold_is_read_however_it_is_written(tmp_path: Path) -> None:
     assert g.spans == (Span("x.md", None, None, "as it is"),) and g.answers == ("so", "thus")
 
 
+def test_beside_a_table_a_line_may_hold_what_it_likes(tmp_path: Path) -> None:
+    folder = write_beir(tmp_path / "set")
+    odd = [{"_id": "q1", "text": "a", "metadata": {"documents": 3, "answers": [{"x": 1}, 7]}}]
+    write_lines(folder / "queries.jsonl", odd)
+    assert [question.id for question in load_set(folder).questions] == ["q1"]
+
+
 def test_a_table_of_files_is_gold_too(tmp_path: Path) -> None:
     folder = write_files(tmp_path / "set")
     write_lines(folder / "queries.jsonl", [{"_id": "k", "text": "Where?"}])
