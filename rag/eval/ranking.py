@@ -47,9 +47,9 @@ def rank(filled: Filled, query: str, without: str = "") -> Ranked:
     )
 
 
-def passages(filled: Filled, query: str, k: int, without: str = "") -> list[Hit]:
-    """The first passages as a user gets them, but for those of one document."""
-    return _but(filled, filled.retriever.retrieve(query, filled.access, SHOWN).hits, without)[:k]
+def passages(filled: Filled, query: str, without: str = "") -> list[Hit]:
+    """The first SHOWN passages as a user gets them, but for those of one document."""
+    return _but(filled, filled.retriever.retrieve(query, filled.access, SHOWN).hits, without)
 
 
 def _but(filled: Filled, hits: Sequence[Hit], without: str) -> list[Hit]:

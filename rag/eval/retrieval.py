@@ -8,10 +8,11 @@ from pathlib import Path
 from ingest.chunk import CHUNKER_VERSION
 from ingest.progress import open_progress
 from rag import __version__
+from rag.errors import BadRequest
 from rag.eval import cases, metrics, spans
 from rag.eval.cases import Case, Cases
 from rag.eval.filling import Filled, fill_corpus, fill_docs
-from rag.eval.ranking import BRANCHES, Ranked, passages, rank
+from rag.eval.ranking import BRANCHES, passages, rank
 from rag.eval.report import Found, Hard, Report, leading
 from rag.eval.sets import Set, load_set
 from rag.eval.spans import Alignment, Interval
@@ -54,7 +55,7 @@ def evaluate(
     the corpus, and pages, documents and spans over the files.
 
     Raises:
-        BadRequest: there is no set, or it is malformed.
+        BadRequest: there is no set, it is malformed, or none of its gold is in it.
     """
     began = time.perf_counter()
     found = load_set(folder, queries, qrels)
@@ -78,6 +79,8 @@ def evaluate(
 
 
 def _report(found: Set, outcome: Outcome, seconds: float) -> Report:
+    if not outcome.values:
+        raise BadRequest(f"nothing in {found.name} can be judged", hint="; ".join(outcome.notes))
     if found.n_unjudged:
         outcome.notes.append(f"{found.n_unjudged:,} questions are not asked: {UNJUDGED}")
     return Report(
@@ -103,10 +106,15 @@ def _run(filled: Filled, judged: Cases, outcome: Outcome, *, ranked: bool = True
     with open_progress(doing=("asking", "question")) as progress:
         progress.begin(len(judged.cases), len(judged.cases))
         for case in judged.cases:
-            found = rank(filled, case.question.text, case.itself)
-            for branch in BRANCHES if ranked else ():
-                rankings[branch][case.question.id] = found.documents[branch]
-            for metric, value in _of_passages(filled, case, found, aligned):
+            text = case.question.text
+            if ranked:
+                found = rank(filled, text, case.itself)
+                hits = found.hits
+                for branch in BRANCHES:
+                    rankings[branch][case.question.id] = found.documents[branch]
+            else:
+                hits = passages(filled, text, case.itself)
+            for metric, value in _of_passages(filled, case, hits, aligned):
                 values.setdefault(metric, {})[case.question.id] = value
             progress.committed(case.question.id, 1)
     if ranked:
@@ -127,16 +135,16 @@ def _of_branches(rankings: dict[str, dict[str, list[str]]], judged: Sequence[Cas
 
 
 def _of_passages(
-    filled: Filled, case: Case, found: Ranked, aligned: dict[str, Alignment]
+    filled: Filled, case: Case, hits: Sequence[Hit], aligned: dict[str, Alignment]
 ) -> Iterator[tuple[str, float]]:
     """The metrics of what a user gets, those that the question has gold for."""
     if case.pages:
-        on_page = [_is_right(filled, case, hit) for hit in found.hits]
+        on_page = [_is_right(filled, case, hit) for hit in hits]
         yield from ((f"page_hit@{k}", value) for k, value in metrics.hits_at(on_page).items())
-    of_document = [filled.name(hit) in case.relevant for hit in found.hits]
+    of_document = [filled.name(hit) in case.relevant for hit in hits]
     yield from ((f"document_hit@{k}", value) for k, value in metrics.hits_at(of_document).items())
     if case.spans:
-        retrieved = [_in_file(filled, hit, aligned) for hit in found.hits[:SPAN_PASSAGES]]
+        retrieved = [_in_file(filled, hit, aligned) for hit in hits[:SPAN_PASSAGES]]
         recall, precision = spans.recall_precision(retrieved, case.spans)
         yield "span_recall", recall
         yield "span_precision", precision
@@ -179,7 +187,7 @@ def _hardest(filled: Filled, judged: Sequence[Case], values: Values) -> Iterator
     mine = [case for case in judged if case.question.id in of]
     for case in sorted(mine, key=lambda case: of[case.question.id])[:HARDEST]:
         if of[case.question.id] < 1:
-            hits = passages(filled, case.question.text, SHOWN, case.itself)
+            hits = passages(filled, case.question.text, case.itself)[:SHOWN]
             yield Hard(
                 question=case.question.id,
                 text=case.question.text,

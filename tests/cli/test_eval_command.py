@@ -34,7 +34,7 @@ def test_a_set_is_measured_kept_compared_and_drawn(citadel: Citadel, folder: Pat
     assert "asking 1 question" in first.err
     assert second.out.startswith("set: 1 questions in ")
     assert f"Against {saved}, 1 questions in common" in second.out
-    assert citadel("status", "--json").json["documents"] == 0, "the site has none of it"
+    assert not (citadel.data_dir / "citadel.db").exists(), "the site has none of it"
     assert not list_of_addresses(page.read_text())
 
 
@@ -43,6 +43,25 @@ def list_of_addresses(page: str) -> list[str]:
     named = re.findall(r"""(?:src|href|data|action)\s*=\s*["']([^"'#][^"']*)""", page)
     styled = re.findall(r"url\(\s*[\"']?([^#\"')][^)]*)|@import", page)
     return [*named, *styled, *re.findall(r"https?://[^\s<\"']+|<script", page)]
+
+
+def test_own_questions_are_put_to_the_site(filled: Citadel, tmp_path: Path) -> None:
+    file = tmp_path / "ours.jsonl"
+    asked = (
+        {"question": "How much may a hotel in London cost?", "file": "travel.md"},
+        {"question": "Which insurance covers the chairman's racehorse?", "answerable": False},
+    )
+    file.write_text("".join(f"{json.dumps(line)}\n" for line in asked))
+
+    run = filled("eval", "answers", file, "--json")
+    refused = filled("eval", "answers", file, "--calibrate")
+
+    assert run.code == 0
+    told = run.json
+    assert (told["answered"], told["abstained_rightly"], told["citation_recall"]) == (0.5, 1.0, 1.0)
+    assert told["latency_p50_ms"] > 0
+    assert (refused.code, refused.out) == (2, "")
+    assert "1 answerable and 1 unanswerable questions are too few" in refused.err
 
 
 def test_what_is_wrong_is_one_line_that_names_the_file(citadel: Citadel, folder: Path) -> None:

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 from small_sets import ASKED, ENTRIES, NOTES, write_beir, write_files, write_lines
 
+from rag.errors import BadRequest
 from rag.eval.report import Report, compare, load, report_json, save
 from rag.eval.retrieval import evaluate
 from rag.search.embed import Embedder
@@ -93,6 +94,16 @@ def test_corpus_and_files_in_one_set_are_both_judged(
 
     assert values["fused/mrr"].keys() == {"s1"}, "branches are judged over the corpus"
     assert values["page_hit@5"].keys() == {"p1", "p2"}
+
+
+def test_a_set_whose_gold_is_all_missing_is_refused(
+    tmp_path: Path, settings: Settings, embedder: Embedder
+) -> None:
+    folder = write_files(tmp_path / "elsewhere")
+    write_lines(folder / "queries.jsonl", [{"text": "Where?", "cited": ["lost.pdf"]}])
+    with pytest.raises(BadRequest, match="nothing in elsewhere can be judged") as caught:
+        evaluate(folder, settings, embedder)
+    assert "lost.pdf" in caught.value.hint
 
 
 def test_a_document_that_is_the_question_itself_is_no_find(
