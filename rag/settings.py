@@ -45,6 +45,11 @@ class Settings(BaseSettings):
     embed_backend: Literal["auto", "openvino", "torch"] = Field(
         "auto", description="What runs the embedding model; auto takes OpenVINO where it converts."
     )
+    embed_precision: Literal["auto", "int8", "bf16", "f32"] = Field(
+        "auto",
+        description="Arithmetic of the embedding model on OpenVINO; auto takes the fastest that the"
+        " processor has and that keeps the model's vectors.",
+    )
     dense_index: Literal["auto", "flat", "sq8"] = Field(
         "auto", description="Type of the FAISS index; auto chooses by size (BENCHMARKS.md)."
     )

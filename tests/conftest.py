@@ -1,10 +1,12 @@
 """What the tests of several rooms share: the bundled model.
 
 Converting the model takes many seconds, so pytest's cache keeps it from one run to the next, under
-a name that changes with the code that converts.
+a name that changes with the code that converts. It is float32 unless a test says otherwise, in the
+processes that tests start too: quantising takes longer still, and has its own tests.
 """
 
 import hashlib
+import os
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +17,8 @@ import rag.search.convert
 from rag.acting import SYSTEM, acting
 from rag.search.embed import Embedder, load_embedder
 from rag.settings import Settings
+
+os.environ.setdefault("CITADEL_EMBED_PRECISION", "f32")
 
 
 @pytest.fixture(autouse=True)

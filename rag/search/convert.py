@@ -1,13 +1,15 @@
-"""A sentence-transformers directory to OpenVINO, once per model and machine.
+"""A sentence-transformers directory to OpenVINO, once per model, kind and data directory.
 
 The converter is OpenVINO's PyTorch frontend called directly: the package's own `convert_model`
 reports usage statistics, the frontend does not (importing the package does: see `silent`). The
-result is compared with sentence-transformers before it is trusted, and lands by rename, so that a
-killed or a second conversion does no harm. It runs in a process of its own: torch would otherwise
-stay in the memory of the ingest.
+result is compared with sentence-transformers, on texts that quantising has not seen, before it is
+trusted. It lands by rename, so that a killed or a second conversion does no harm. A kind that was
+compared and found too far from the original is remembered, and not tried again at every start. It
+all runs in a process of its own: torch and NNCF would otherwise stay in the memory of the ingest.
 """
 
 import contextlib
+import importlib.util
 import json
 import shutil
 import subprocess
@@ -17,35 +19,49 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from tokenizers import Tokenizer
 
 from rag.errors import ModelError
+from rag.search.calibration import calibration_texts, probe_texts
+from rag.search.precision import F32, KINDS, Kind, close_enough, closeness
 
-MIN_COSINE = 0.9999
 PROBES = (
     "How long is the notice period?",
     "Either party may terminate this agreement with ninety days' written notice.",
     "Überstunden werden bis zum Ende des Quartals ausgeglichen. " * 12,
     "x",
 )
+N_PROBES = 64  # of further texts, for what is not exact
 
 
-def convert(model_dir: Path, target: Path) -> Path:
+def convert(model_dir: Path, target: Path, kind: Kind) -> Path:
     """Convert the model in `model_dir` into `target` unless it is there already.
 
     Raises:
-        ModelError: the model cannot be converted faithfully.
+        ModelError: the model cannot be converted faithfully in this kind, now or when it was tried.
     """
-    if (target / "citadel.json").is_file():
-        return target
+    if not (target / "citadel.json").is_file():
+        _land(model_dir, target, kind)
+    refused = _refused(target)
+    if refused:
+        raise ModelError(
+            f"the model in {model_dir} does not keep its vectors as {kind.name}: {refused}",
+            hint=f"Nothing has to be done. To try again, delete {target}.",
+        )
+    return target
+
+
+def _land(model_dir: Path, target: Path, kind: Kind) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix="converting-", dir=target.parent))
-    command = [sys.executable, "-m", "rag.search.convert", str(model_dir), str(scratch)]
+    module = [sys.executable, "-m", "rag.search.convert"]
+    command = [*module, str(model_dir), str(scratch), kind.name]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:
-            reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+            reason = (done.stderr.strip().splitlines() or [_ended(done.returncode)])[-1]
             raise ModelError(
-                f"cannot convert the model in {model_dir} for OpenVINO: {reason}",
+                f"cannot convert the model in {model_dir} for OpenVINO as {kind.name}: {reason}",
                 hint="Set CITADEL_EMBED_BACKEND=torch.",
             )
         if not (target / "citadel.json").is_file():
@@ -54,18 +70,40 @@ def convert(model_dir: Path, target: Path) -> Path:
             scratch.rename(target)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    return target
 
 
-def _convert_into(scratch: Path, model_dir: Path) -> None:
+def _ended(code: int) -> str:
+    return f"killed by signal {-code}" if code < 0 else "no reason given"
+
+
+def _refused(target: Path) -> str:
+    """Why what lies there is not to be used; empty where it is."""
+    try:
+        return str(json.loads((target / "citadel.json").read_text()).get("refused", ""))
+    except (OSError, ValueError, AttributeError):
+        return ""  # damaged: whoever loads it says so
+
+
+def _convert_into(scratch: Path, model_dir: Path, kind: Kind) -> None:
+    if kind.quantised and importlib.util.find_spec("nncf") is None:
+        sys.exit("NNCF is not installed")
     from rag.search.embed import load_sentence_transformer
     from rag.search.silent import openvino  # before anything below imports a part of it
 
     model = load_sentence_transformer(model_dir)
-    openvino.save_model(_trace(model), scratch / "model.xml", compress_to_fp16=False)
-    config = {"dim": model.get_embedding_dimension(), "max_tokens": int(model.max_seq_length)}
+    max_tokens = int(model.max_seq_length)
+    graph = _trace(model)
+    if kind.quantised:
+        from rag.search.quantise import quantise
+
+        tokenizer = Tokenizer.from_file(str(model_dir / "tokenizer.json"))
+        tokenizer.enable_truncation(max_tokens)
+        tokenizer.no_padding()
+        graph = quantise(graph, tokenizer.encode_batch(calibration_texts()))
+    openvino.save_model(graph, scratch / "model.xml", compress_to_fp16=False)
+    config = {"kind": kind.name, "dim": model.get_embedding_dimension(), "max_tokens": max_tokens}
     (scratch / "citadel.json").write_text(json.dumps(config))
-    _compare(scratch, model_dir, model)
+    _judge(scratch, model_dir, model, config, kind)
     shutil.rmtree(scratch / "cache", ignore_errors=True)  # known by this path, of no use elsewhere
 
 
@@ -102,15 +140,30 @@ def _trace(model: Any) -> Any:
     return converted
 
 
-def _compare(scratch: Path, model_dir: Path, model: Any) -> None:
+def _judge(scratch: Path, model_dir: Path, model: Any, config: dict[str, Any], kind: Kind) -> None:
+    """Write down how close it is to the original, and that it is refused where that's not enough.
+
+    float32 has to be exact to four digits and fails as an error: something is wrong with the model.
+    """
     from rag.search.embed import OpenVinoEmbedder
 
-    ours = OpenVinoEmbedder(scratch, model_dir, "probe").encode(PROBES)
-    theirs = model.encode(list(PROBES), normalize_embeddings=True, show_progress_bar=False)
-    worst = float((ours * np.asarray(theirs)).sum(axis=1).min())
-    if worst < MIN_COSINE:
-        sys.exit(f"the converted model differs from the original, worst cosine {worst:.4f}")
+    texts = [*PROBES, *probe_texts(N_PROBES)]
+    ours = OpenVinoEmbedder(scratch, model_dir, "probe").encode(texts)
+    theirs = model.encode(texts, normalize_embeddings=True, show_progress_bar=False)
+    found = closeness(ours, np.asarray(theirs, np.float32))
+    config |= found._asdict()
+    if not close_enough(kind, found):
+        reason = (
+            f"cosine to the original {found.min_cosine:.4f} at worst and {found.mean_cosine:.4f}"
+            f" in the mean, {found.nearest:.0%} of the nearest the same"
+        )
+        if kind == F32:
+            sys.exit(f"the converted model differs from the original, {reason}")
+        config["refused"] = reason
+        for part in scratch.glob("model.*"):
+            part.unlink()
+    (scratch / "citadel.json").write_text(json.dumps(config))
 
 
 if __name__ == "__main__":
-    _convert_into(Path(sys.argv[2]), Path(sys.argv[1]))
+    _convert_into(Path(sys.argv[2]), Path(sys.argv[1]), KINDS[sys.argv[3]])

@@ -1,20 +1,24 @@
 """Texts in, unit vectors out, by a local sentence-transformers model.
 
 Two implementations of one protocol. `OpenVinoEmbedder` runs the model converted once to OpenVINO
-and cached by the model's hash: the same float32 arithmetic (cosine to sentence-transformers' own
-output above 0.99999, checked at conversion) without importing torch, which alone takes longer than
-a server may take to be ready. `TorchEmbedder` is sentence-transformers itself, for GPUs and for any
-model that does not convert.
+and cached by the model's hash and the kind of arithmetic: the fastest that the processor has and
+that stays close to sentence-transformers' own output (`precision`, checked at conversion), without
+importing torch, which alone takes longer than a server may take to be ready. `TorchEmbedder` is
+sentence-transformers itself, for GPUs and for any model that does not convert.
 
-A model is known by the SHA-256 of its files, never by its name.
+A model is known by the SHA-256 of its files, never by its name, nor by the arithmetic: vectors of
+all kinds stand beside each other in one index.
 """
 
+import contextlib
 import functools
 import hashlib
 import json
 import logging
 import os
+import queue
 import threading
+from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -25,6 +29,7 @@ from tokenizers import Encoding, Tokenizer
 
 from rag.errors import ModelError
 from rag.search.convert import convert
+from rag.search.precision import F32, KINDS, kinds, processor_flags
 from rag.settings import Settings
 from rag.types import Vectors
 
@@ -69,14 +74,22 @@ def load_embedder(settings: Settings) -> Embedder:
     identity = model_sha256(model_dir)
     if settings.embed_backend == "torch" or (settings.embed_backend == "auto" and _has_gpu()):
         return TorchEmbedder(model_dir, identity)
-    converted = settings.data_dir / "models" / identity
-    try:
-        return OpenVinoEmbedder(convert(model_dir, converted), model_dir, identity)
-    except ModelError as error:
-        if settings.embed_backend == "openvino":
-            raise
-        logger.warning("%s; embedding with torch instead. %s", error.message, error.hint)
-        return TorchEmbedder(model_dir, identity)
+    converted = _load_converted(settings, model_dir, identity)
+    return converted or TorchEmbedder(model_dir, identity)
+
+
+def _load_converted(settings: Settings, model_dir: Path, identity: str) -> Embedder | None:
+    """The fastest kind that converts; none where not even float32 does and torch may be taken."""
+    for kind in kinds(settings.embed_precision, processor_flags()):
+        target = settings.data_dir / "models" / f"{identity}-{kind.name}"
+        try:
+            return OpenVinoEmbedder(convert(model_dir, target, kind), model_dir, identity)
+        except ModelError as error:
+            if kind == F32 and settings.embed_backend == "openvino":
+                raise
+            instead = "with torch" if kind == F32 else "more exactly"
+            logger.warning("%s; embedding %s instead. %s", error.message, instead, error.hint)
+    return None
 
 
 @functools.lru_cache(maxsize=8)
@@ -131,15 +144,19 @@ class _Tokens:
 
 
 class OpenVinoEmbedder:
-    """The converted model on the CPU."""
+    """The converted model on the CPU: one stream a core, each with a batch of its own.
+
+    Callers share the streams, so that a question waits for one batch of an ingest, not for all.
+    """
 
     def __init__(self, converted: Path, model_dir: Path, model_id: str) -> None:
         try:
             config = json.loads((converted / "citadel.json").read_text())
             self.dim = int(config["dim"])
             self.max_tokens = int(config["max_tokens"])
-            self._request = _compile(converted)
-        except (OSError, ValueError, KeyError, RuntimeError) as error:
+            self.kind = str(config["kind"])
+            self._idle = _compile(converted, KINDS[self.kind].hint)
+        except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
             reason = " ".join(str(error).split())
             raise ModelError(
                 f"cannot load the converted embedding model in {converted}: {reason}",
@@ -147,22 +164,42 @@ class OpenVinoEmbedder:
             ) from error
         self.model_id = model_id
         self._tokens = _Tokens(model_dir, self.max_tokens)
-        self._lock = threading.Lock()
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """See `Embedder`."""
         encodings = self._tokens.encode(texts)
         out = np.empty((len(texts), self.dim), np.float32)
-        for batch in _batches([len(encoding) for encoding in encodings]):
-            width = max(len(encodings[i]) for i in batch)
-            ids = np.zeros((len(batch), width), np.int64)
-            mask = np.zeros((len(batch), width), np.int64)
-            for row, i in enumerate(batch):
-                ids[row, : len(encodings[i])] = encodings[i].ids
-                mask[row, : len(encodings[i])] = 1
-            with self._lock:
-                out[batch] = self._request.infer([ids, mask])[0]
+        running: deque[tuple[Any, list[int]]] = deque()
+        try:
+            for batch in _batches([len(encoding) for encoding in encodings]):
+                request = self._take(running, out)
+                running.append((request, batch))
+                request.start_async(_inputs([encodings[i] for i in batch]))
+            while running:
+                self._finish(running, out)
+        finally:  # what a failure leaves is used again once it has ended
+            for request, _ in running:
+                request.wait()
+                self._idle.put(request)
         return out
+
+    def _take(self, running: deque[tuple[Any, list[int]]], out: Vectors) -> Any:
+        """A request that is idle; while we hold some, ours is finished rather than others' awaited.
+
+        Two callers that hold requests and wait for more would wait for each other.
+        """
+        while running:
+            with contextlib.suppress(queue.Empty):
+                return self._idle.get_nowait()
+            self._finish(running, out)
+        return self._idle.get()
+
+    def _finish(self, running: deque[tuple[Any, list[int]]], out: Vectors) -> None:
+        request, batch = running[0]
+        request.wait()
+        out[batch] = request.get_output_tensor(0).data
+        running.popleft()
+        self._idle.put(request)
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """See `Embedder`."""
@@ -173,15 +210,35 @@ class OpenVinoEmbedder:
         return self._tokens.letters_per_token(text)
 
 
-def _compile(converted: Path) -> Any:
-    """An inference request of the model on the CPU; compiling it is cached beside it."""
+def _inputs(encodings: Sequence[Encoding]) -> list[Any]:
+    """Token numbers and mask, each of shape (len(encodings), longest)."""
+    width = max(len(encoding) for encoding in encodings)
+    ids = np.zeros((len(encodings), width), np.int64)
+    mask = np.zeros((len(encodings), width), np.int64)
+    for row, encoding in enumerate(encodings):
+        ids[row, : len(encoding)] = encoding.ids
+        mask[row, : len(encoding)] = 1
+    return [ids, mask]
+
+
+def _compile(converted: Path, hint: str) -> "queue.SimpleQueue[Any]":
+    """Idle requests of the model, one for each stream; compiling it is cached beside it."""
     from rag.search.silent import openvino
 
-    converted = converted.resolve()  # what is cached is known by this path, 90 MB each
+    converted = converted.resolve()  # what is cached is known by this path, up to 90 MB each
     core = openvino.Core()
     core.set_property({"CACHE_DIR": str(converted / "cache")})
-    options = {"INFERENCE_PRECISION_HINT": "f32", "PERFORMANCE_HINT": "LATENCY"}
-    return core.compile_model(converted / "model.xml", "CPU", options).create_infer_request()
+    n_streams = len(os.sched_getaffinity(0))
+    options = {
+        "INFERENCE_PRECISION_HINT": hint,
+        "NUM_STREAMS": n_streams,
+        "INFERENCE_NUM_THREADS": n_streams,
+    }
+    model = core.compile_model(converted / "model.xml", "CPU", options)
+    idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    for _ in range(n_streams):
+        idle.put(model.create_infer_request())
+    return idle
 
 
 class TorchEmbedder:
