@@ -122,7 +122,7 @@ def _model(settings: Settings) -> Check:
         shape = embedder.encode(["a probe"]).shape  # (1, dim)
     except CitadelError as error:
         return Check("embedding model", False, error.message, error.hint)
-    kind = type(embedder).__name__
+    kind = " ".join([type(embedder).__name__, getattr(embedder, "kind", "")]).strip()
     return Check("embedding model", True, f"{embedder.model_id[:12]}…, {shape[1]} wide, {kind}")
 
 

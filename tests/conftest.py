@@ -15,6 +15,7 @@ import pytest
 
 import rag.search.convert
 from rag.acting import SYSTEM, acting
+from rag.search import calibration, precision, quantise
 from rag.search.embed import Embedder, load_embedder
 from rag.settings import Settings
 
@@ -32,7 +33,9 @@ def nobody_acts() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def model_home(request: pytest.FixtureRequest) -> Path:
     """A data directory whose `models` holds the bundled model, converted."""
-    code = Path(rag.search.convert.__file__).read_bytes() + version("openvino").encode()
+    modules = (rag.search.convert, precision, quantise, calibration)
+    code = b"".join(Path(module.__file__).read_bytes() for module in modules)
+    code += version("openvino").encode()
     home = Path(request.config.cache.mkdir(f"citadel-{hashlib.sha256(code).hexdigest()[:12]}"))
     load_embedder(Settings(data_dir=home, embed_backend="openvino"))
     return home

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 WATCH = """
 import os, sys
 CALLS = {"socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto"}
@@ -36,7 +38,11 @@ with Appliance(settings) as appliance:
 """
 
 
-def test_opening_converting_filling_searching_and_answering_call_no_host(tmp_path: Path) -> None:
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("precision", ["f32", pytest.param("int8", marks=pytest.mark.long)])
+def test_opening_converting_filling_searching_and_answering_call_no_host(
+    precision: str, tmp_path: Path
+) -> None:
     attempts = tmp_path / "attempts"
     (tmp_path / "watch").mkdir()
     (tmp_path / "watch" / "sitecustomize.py").write_text(WATCH)
@@ -47,6 +53,7 @@ def test_opening_converting_filling_searching_and_answering_call_no_host(tmp_pat
         "PYTHONPATH": os.pathsep.join(map(str, paths)),
         "ATTEMPTS": str(attempts),
         "HOME": str(tmp_path),
+        "CITADEL_EMBED_PRECISION": precision,
     }
     done = subprocess.run(
         [sys.executable, "-c", USE, str(tmp_path / "data")],
@@ -62,6 +69,8 @@ def test_opening_converting_filling_searching_and_answering_call_no_host(tmp_pat
         (watched if line.startswith("watching") else called).append(line)
     assert any("rag.search.convert" in line for line in watched), "the converter was watched too"
     assert called == []
+    (converted,) = (tmp_path / "data" / "models").iterdir()
+    assert f"-{precision}" in converted.name, "it was converted in the way that was asked for"
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == [], (
         "nothing is written into the home directory"
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 from tests.bench.run import REPOSITORY, Run, default_eval_dir, progress
 
 NAMES = (
+    "embed",
     "ingest",
     "memory",
     "unchanged",

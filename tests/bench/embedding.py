@@ -12,8 +12,11 @@ from types import ModuleType
 
 import numpy as np
 
+import rag.search.calibration
 import rag.search.convert
 import rag.search.embed
+import rag.search.precision
+import rag.search.quantise
 from rag.search.embed import Embedder, load_embedder
 from rag.search.silent import openvino
 from rag.settings import load_settings
@@ -22,11 +25,17 @@ from tests.bench.run import cache_dir, progress
 
 KEY_BYTES = 16
 TOLD_FROM = 500  # texts whose embedding is worth a line of progress
+CONVERTING = (
+    rag.search.convert,
+    rag.search.precision,
+    rag.search.quantise,
+    rag.search.calibration,
+)
 
 
 def model_home() -> Path:
     """A data directory whose `models` holds the converted model; named after what converts it."""
-    home = cache_dir() / f"model-{_version(rag.search.convert)}"
+    home = cache_dir() / f"model-{_version(*CONVERTING)}"
     if not (home / "models").is_dir():
         load_embedder(load_settings(data_dir=home))
     return home
@@ -96,7 +105,7 @@ class CachedEmbedder:
 def cached_embedder() -> Iterator[CachedEmbedder]:
     """The product's embedder, with what earlier runs have embedded."""
     model = load_embedder(load_settings(data_dir=model_home()))
-    version = _version(rag.search.convert, rag.search.embed)
+    version = f"{getattr(model, 'kind', 'torch')}-{_version(*CONVERTING, rag.search.embed)}"
     embedder = CachedEmbedder(model, cache_dir() / f"vectors-{model.model_id[:12]}-{version}.npz")
     try:
         yield embedder

@@ -93,7 +93,8 @@ def _await_listening(port: int) -> None:
 
 def _environment(data_dir: Path) -> dict[str, str]:
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("CITADEL_")}
-    return inherited | {"CITADEL_DATA_DIR": str(data_dir), "CITADEL_EMBED_BACKEND": "openvino"}
+    model = {"CITADEL_EMBED_BACKEND": "openvino", "CITADEL_EMBED_PRECISION": "f32"}
+    return inherited | model | {"CITADEL_DATA_DIR": str(data_dir)}
 
 
 @contextmanager

@@ -17,7 +17,8 @@ COMMAND = (sys.executable, "-c", "from rag.cli import main; main()")
 def environment(**settings: str) -> dict[str, str]:
     """This process's environment without its settings, and with these."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("CITADEL_")}
-    return {**kept, "PYTHONPATH": str(REPOSITORY), "CITADEL_EMBED_BACKEND": "openvino", **settings}
+    model = {"CITADEL_EMBED_BACKEND": "openvino", "CITADEL_EMBED_PRECISION": "f32"}
+    return {**kept, "PYTHONPATH": str(REPOSITORY), **model, **settings}
 
 
 @dataclass(frozen=True, slots=True)

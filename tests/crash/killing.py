@@ -85,6 +85,7 @@ def warm_process(scratch: Path) -> Iterator[Warm]:
             "TMPDIR": str(temporary),
             "HOME": str(scratch),
             "CITADEL_EMBED_BACKEND": "openvino",
+            "CITADEL_EMBED_PRECISION": "f32",
             "CITADEL_INGEST_WORKERS": "2",
         },
     )

@@ -175,6 +175,7 @@ def site(
     environment = kept | {
         "CITADEL_DATA_DIR": str(data_dir),
         "CITADEL_EMBED_BACKEND": "openvino",
+        "CITADEL_EMBED_PRECISION": "f32",
         "CITADEL_TOKEN": TOKEN,
         "CITADEL_PUBLIC_URL": f"https://{NAME}:{ports.proxy}",
         "PYTHONPATH": str(ROOT),

@@ -95,6 +95,16 @@ def test_threads_get_their_own_results(embedder: Embedder) -> None:
             np.testing.assert_allclose(got, wanted, atol=1e-5)
 
 
+def test_callers_with_many_batches_share_the_streams_without_waiting_for_each_other(
+    embedder: Embedder,
+) -> None:
+    texts = [f"Rule {n}: " + "leave " * (n * 37 % 200) for n in range(10)]
+    expected = embedder.encode(texts)
+    with ThreadPoolExecutor(4) as pool:
+        for got in pool.map(embedder.encode, [texts] * 4):
+            np.testing.assert_allclose(got, expected, atol=1e-5)
+
+
 SECOND_PROCESS = """
 import sys
 from pathlib import Path
@@ -107,7 +117,7 @@ print({"torch", "transformers", "sentence_transformers"} & sys.modules.keys())
 
 
 def test_a_second_process_neither_converts_again_nor_imports_torch(settings: Settings) -> None:
-    (model,) = settings.data_dir.glob("models/*/model.xml")
+    (model,) = settings.data_dir.glob("models/*-f32/model.xml")
     before = model.stat()
     command = [sys.executable, "-c", SECOND_PROCESS, str(settings.data_dir)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -120,6 +130,12 @@ def test_a_second_process_neither_converts_again_nor_imports_torch(settings: Set
 
 def copy_model(tmp_path: Path) -> Path:
     return Path(shutil.copytree(BUNDLED, tmp_path / "model"))
+
+
+def copy_converted(settings: Settings, data_dir: Path) -> Path:
+    """The float32 conversion, in another data directory."""
+    (folder,) = (settings.data_dir / "models").glob("*-f32")
+    return Path(shutil.copytree(folder, data_dir / "models" / folder.name))
 
 
 @pytest.mark.parametrize("backend", ["auto", "openvino", "torch"])
@@ -174,8 +190,7 @@ def test_a_model_that_does_not_convert_is_an_error_that_names_the_way_out(tmp_pa
 def test_a_damaged_conversion_is_an_error_that_says_what_to_delete(
     file: str, content: str | None, settings: Settings, tmp_path: Path
 ) -> None:
-    converted = Path(shutil.copytree(settings.data_dir / "models", tmp_path / "other" / "models"))
-    (folder,) = converted.iterdir()
+    folder = copy_converted(settings, tmp_path / "other")
     shutil.rmtree(folder / "cache", ignore_errors=True)
     (folder / file).unlink()
     if content is not None:
@@ -186,13 +201,13 @@ def test_a_damaged_conversion_is_an_error_that_says_what_to_delete(
 
 
 def test_a_conversion_that_lost_a_part_is_made_again(settings: Settings, tmp_path: Path) -> None:
-    converted = Path(shutil.copytree(settings.data_dir / "models", tmp_path / "other" / "models"))
-    (config,) = converted.glob("*/citadel.json")
+    folder = copy_converted(settings, tmp_path / "other")
+    config = folder / "citadel.json"
     config.unlink()
     given = Settings(data_dir=tmp_path / "other", embed_backend="openvino")
     assert load_embedder(given).encode(["hello"]).shape == (1, 384)
     assert config.is_file()
-    assert len(list(converted.iterdir())) == 1
+    assert len(list(folder.parent.iterdir())) == 1
 
 
 def test_a_model_is_known_by_its_files_and_not_by_its_name(tmp_path: Path) -> None:
