@@ -31,6 +31,7 @@ PROBES = (
     "Überstunden werden bis zum Ende des Quartals ausgeglichen. " * 12,
     "x",
 )
+INSTEAD = "CITADEL_EMBED_PRECISION=bf16 or f32"
 N_PROBES = 64  # of further texts, for what is not exact
 
 
@@ -62,7 +63,7 @@ def _land(model_dir: Path, target: Path, kind: Kind) -> None:
             reason = (done.stderr.strip().splitlines() or [_ended(done.returncode)])[-1]
             raise ModelError(
                 f"cannot convert the model in {model_dir} for OpenVINO as {kind.name}: {reason}",
-                hint="Set CITADEL_EMBED_BACKEND=torch.",
+                hint=f"Set {INSTEAD if kind.quantised else 'CITADEL_EMBED_BACKEND=torch'}.",
             )
         if not (target / "citadel.json").is_file():
             shutil.rmtree(target, ignore_errors=True)  # someone took parts of it away

@@ -234,6 +234,7 @@ def _compile(converted: Path, hint: str) -> "queue.SimpleQueue[Any]":
         "INFERENCE_PRECISION_HINT": hint,
         "NUM_STREAMS": n_streams,
         "INFERENCE_NUM_THREADS": n_streams,
+        "ENABLE_CPU_PINNING": False,  # other processes of ours share the cores
     }
     model = core.compile_model(converted / "model.xml", "CPU", options)
     idle: queue.SimpleQueue[Any] = queue.SimpleQueue()
