@@ -24,7 +24,7 @@ from rag.types import Access, Hit
 
 BRANCH_K = 200  # candidates that each branch hands to the fusion, at least
 MERGED = 4  # chunks looked at for each passage asked for, so that neighbours lift or join it
-JOINING = 0.5  # of the number of passages asked for: so many of the best chunks may join
+JOINING = 0.4  # of the number of passages asked for: so many of the best chunks may join
 
 
 @dataclass(frozen=True, slots=True)
