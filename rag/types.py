@@ -170,8 +170,8 @@ class IndexRow:
     name: str  # file name without folder and suffix
     heading: str  # heading path joined by " > "
     text: str  # table header, if any, and the chunk's text
-    model_id: str  # what made the vector; vectors of two models never meet
-    vector: NDArray[np.float32]  # (dim,)
+    model_id: str  # what made the vector, "" without one; vectors of two models never meet
+    vector: NDArray[np.float32]  # (dim,), (0,) without one
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,7 +71,7 @@ async def answer(
     *,
     request_id: str,
     options: Options = Options(),
-) -> AsyncIterator[Event]:
+) -> AsyncGenerator[Event, None]:
     """Answer a question from what `access` allows.
 
     Nothing is yielded of it before the question is in the audit records, and what came of it is

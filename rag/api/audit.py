@@ -62,8 +62,8 @@ def list_audit(
 
 
 async def keep(backing: Backing) -> None:
-    """Until cancelled: send records on and remove old ones, as the settings say, and let go of what
-    has been forgotten."""
+    """Until cancelled: send records on and remove old ones, as the settings say, let go of what has
+    been forgotten, and follow the store to another embedding model."""
     await backing.done.wait()
     if backing.error is not None:
         return
@@ -72,12 +72,13 @@ async def keep(backing: Backing) -> None:
     while True:
         if keeper.has_work:
             await to_thread.run_sync(keeper.work)
-        await to_thread.run_sync(_drop_forgotten, appliance)
+        await to_thread.run_sync(_follow, appliance)
         await asyncio.sleep(KEEP_EVERY_S)
 
 
-def _drop_forgotten(appliance: Appliance) -> None:
+def _follow(appliance: Appliance) -> None:
     try:
+        appliance.follow_model()
         appliance.drop_forgotten()
     except CitadelError as error:  # tried again in a second
         logger.warning("what was forgotten is still in memory: %s", error.message)

@@ -16,6 +16,7 @@ from rag.cli import (  # noqa: F401  each adds its own
     house,
     ingest,
     keys,
+    models,
     people,
     quarantine,
     sign_in,

@@ -121,10 +121,10 @@ def _index_again(store: "Store", settings: "Settings") -> None:
     """Build the indexes anew at once, so that the next question does not wait for it."""
     if not store.stats().chunks:
         return
-    from rag.search.embed import load_embedder
+    from rag.search.chosen import load_current
     from rag.search.indexes import refresh_snapshots
 
-    embedder = load_embedder(settings)
+    embedder = load_current(store, settings)
     refresh_snapshots(store, embedder.model_id, embedder.dim, settings.dense_index, say)
 
 

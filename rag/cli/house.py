@@ -128,12 +128,12 @@ def token(ctx: typer.Context) -> None:
 @app.command()
 def reindex(ctx: typer.Context) -> None:
     """Build the search indexes anew from the store."""
-    from rag.search.embed import load_embedder
+    from rag.search.chosen import load_current
     from rag.search.indexes import rebuild
 
     settings, store = _open_store(ctx)
     with store:
-        embedder = load_embedder(settings)
+        embedder = load_current(store, settings)
         n = rebuild(store, embedder.model_id, embedder.dim, settings.dense_index, say)
     typer.echo(f"indexed {n:,} chunks")
 
@@ -141,12 +141,12 @@ def reindex(ctx: typer.Context) -> None:
 @app.command()
 def verify(ctx: typer.Context, as_json: JsonOption = False) -> None:
     """Prove that store and indexes agree."""
-    from rag.search.embed import load_embedder
+    from rag.search.chosen import load_current
     from rag.search.verify import verify as find_problems
 
     settings, store = _open_store(ctx)
     with store:
-        embedder = load_embedder(settings)
+        embedder = load_current(store, settings)
         problems = find_problems(store, embedder.model_id, embedder.dim, settings.dense_index, say)
     if as_json:
         print_json({"ok": not problems, "problems": problems})

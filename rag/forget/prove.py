@@ -27,7 +27,7 @@ from rag.store import Store
 
 BLOCK_BYTES = 4 * 1024**2
 DATABASE = "citadel.db"
-MODELS = "models"  # the embedding model, converted: nothing of a document
+MODELS = ("models", "embedders")  # embedding models and what is made of them: no document
 OPAQUE = frozenset(
     {".zst", ".7z", ".rar", ".gpg", ".age", ".enc", ".lz4"}
 )  # that we can't look into
@@ -131,7 +131,7 @@ def _originals(store: Store, settings: Settings, probes: Probes) -> Place:
 
 def _other_files(settings: Settings, probes: Probes) -> Place:
     place = Place("other files in the data directory")
-    searched = {MODELS, "originals", "snapshots", "work"}
+    searched = {*MODELS, "originals", "snapshots", "work"}
     for path in sorted(settings.data_dir.iterdir()):
         if path.name in searched or path.name.startswith(DATABASE):
             continue

@@ -83,7 +83,7 @@ class Indexes(AbstractContextManager["Indexes"]):
                 for document_id in latest:
                     self.lexical.delete_document(document_id)
                 wanted = [i for c in latest.values() if c.op == "put" for i in c.chunk_ids]
-                rows = self._store.index_rows(wanted)
+                rows = self._store.index_rows(wanted, self._model_id)
                 self.lexical.append(rows)
                 self.lexical.commit()
                 self.dense.append(*self._columns(rows))
@@ -176,7 +176,8 @@ class Indexes(AbstractContextManager["Indexes"]):
             self._say(f"building the indexes of {n_chunks:,} chunks")
         dense, lexical = DenseIndex(self._dim, kind), LexicalIndex(self._work)
         # The first batch is what a quantiser learns from.
-        with self._store.reading(1000 if kind == "flat" else TRAINING_ROWS) as (seq, batches):
+        first = 1000 if kind == "flat" else TRAINING_ROWS
+        with self._store.reading(first, model_id=self._model_id) as (seq, batches):
             for rows in batches:
                 dense.append(*self._columns(rows))
                 lexical.append(rows)

@@ -44,9 +44,37 @@ def publish(
         raise
     finally:
         os.close(claim)
-    for old in store.snapshots(kind)[KEEP:]:
+    for old in _superseded(store, kind):
         _discard(store, old)
     return snapshot
+
+
+def _superseded(store: Store, kind: Kind) -> list[Snapshot]:
+    """What need not be kept: not of the newest, nor of the newest of another model that is known.
+
+    A lexical snapshot stays with the dense one of the same moment.
+    """
+    found = store.snapshots(kind)
+    kept = {snapshot.path for snapshot in found[:KEEP]}
+    if kind == "lexical":
+        moments = {snapshot.seq for snapshot in store.snapshots("dense")}
+        kept |= {snapshot.path for snapshot in found if snapshot.seq in moments}
+    else:
+        for model in store.models.listed():
+            own = [snapshot.path for snapshot in found if _is_of(snapshot, model.id)]
+            kept.update(own[:KEEP])
+    return [snapshot for snapshot in found if snapshot.path not in kept]
+
+
+def discard_of(store: Store, model_id: str) -> None:
+    """Forget and delete the snapshots of a model's vectors."""
+    for snapshot in store.snapshots("dense"):
+        if _is_of(snapshot, model_id):
+            _discard(store, snapshot)
+
+
+def _is_of(snapshot: Snapshot, model_id: str) -> bool:
+    return snapshot.config.split(" ")[0] == model_id
 
 
 def usable(

@@ -3,7 +3,9 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 
+from rag.search.chosen import FOLDER
 from rag.search.dense import DenseIndex
+from rag.search.embed import model_sha256
 from rag.search.indexes import Setting, open_indexes
 from rag.search.snapshot import faults
 from rag.store import Store
@@ -25,7 +27,8 @@ def verify(
         *store.check_originals(),
         *(f"{fault}; the next search rebuilds it" for fault in faults(store)),
     ]
-    other_models = store.model_ids() - {model_id}
+    problems += [*_lacks(store), *_damaged_models(store)]
+    other_models = store.model_ids() - {model_id} - {model.id for model in store.models.listed()}
     if other_models:
         problems.append(
             f"vectors of {len(other_models)} other embedding model(s) are stored and not searched;"
@@ -35,7 +38,7 @@ def verify(
         stored: set[int] = set()
         of_this_model: set[int] = set()
         different: list[int] = []
-        with store.reading() as (seq, batches):
+        with store.reading(model_id=model_id) as (seq, batches):
             for rows in batches:
                 stored.update(row.chunk_id for row in rows)
                 mine = [row for row in rows if row.model_id == model_id]
@@ -51,6 +54,27 @@ def verify(
                 f" {different[:SHOWN]}; run `citadel reindex`"
             )
     return problems
+
+
+def _lacks(store: Store) -> list[str]:
+    """Whether the model in use lacks vectors: then those passages are found by words only."""
+    current = store.models.current()
+    n = 0 if current is None else store.models.n_lacking(current)
+    if current is None or not n:
+        return []
+    return [
+        f"{n:,} passages lack a vector of {current.name}; run `citadel model build {current.name}`"
+    ]
+
+
+def _damaged_models(store: Store) -> list[str]:
+    """The models whose files in the data directory are not what they are known by."""
+    return [
+        f"the files of the model {model.name} in {files} are damaged; restore them from a backup"
+        for model in store.models.listed()
+        if (files := store.data_dir / FOLDER / model.id).is_dir()
+        and model_sha256(files) != model.id
+    ]
 
 
 def _different(rows: Sequence[IndexRow], dense: DenseIndex) -> list[int]:

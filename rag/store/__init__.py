@@ -16,6 +16,7 @@ from rag.store.forget import Deletion
 from rag.store.integrity import Stats
 from rag.store.keys import KEY_PREFIX, SCOPES, Key, Scope
 from rag.store.mapped import Readers, Said, meet
+from rag.store.models import Model, Models
 from rag.store.originals import Arriving, Originals
 from rag.store.people import Group, Owner, Person, Role
 from rag.store.people import parsed as parsed_principal
@@ -24,6 +25,7 @@ from rag.store.runs import UPLOAD, Counts, Failure, Run, Sight
 from rag.store.signing import LINK_TTL, SESSION_TTL, How, Session
 from rag.store.store import Store
 from rag.store.trail import Trail
+from rag.store.vectors import Unembedded
 from rag.store.withheld import Withheld
 
 __all__ = [
@@ -45,6 +47,8 @@ __all__ = [
     "Identity",
     "Key",
     "Material",
+    "Model",
+    "Models",
     "Named",
     "Narrowing",
     "Originals",
@@ -66,6 +70,7 @@ __all__ = [
     "Suspicion",
     "Terms",
     "Trail",
+    "Unembedded",
     "Vouched",
     "Wanted",
     "Withheld",

@@ -91,47 +91,63 @@ def following(connection: Connection, after: int, limit: int) -> list[Change]:
     ]
 
 
-_INDEX_ROWS: Select[Any] = (
-    select(
-        tables.chunks.c.id,
-        tables.chunks.c.document_id,
+def _index_rows(model_id: str | None) -> Select[Any]:
+    """The rows of all chunks outside quarantine, each with its vector of a model if it has one.
+
+    Without a model: with each vector that it has.
+    """
+    chunks, documents, vectors = tables.chunks, tables.documents, tables.vectors
+    joined = (
+        chunks.join(vectors)
+        if model_id is None
+        else chunks.outerjoin(
+            vectors, (vectors.c.chunk_id == chunks.c.id) & (vectors.c.model_id == model_id)
+        )
+    )
+    query = select(
+        chunks.c.id,
+        chunks.c.document_id,
         tables.collections.c.name,
         func.coalesce(tables.sources.c.list_id, 0),
-        tables.documents.c.language,
-        tables.documents.c.title,
-        tables.documents.c.source_uri,
-        tables.chunks.c.heading_path,
-        tables.chunks.c.header,
-        tables.chunks.c.text,
-        tables.vectors.c.model_id,
-        tables.vectors.c.vector,
+        documents.c.language,
+        documents.c.title,
+        documents.c.source_uri,
+        chunks.c.heading_path,
+        chunks.c.header,
+        chunks.c.text,
+        func.coalesce(vectors.c.model_id, ""),
+        vectors.c.vector,
     )
-    .select_from(
-        tables.chunks.join(tables.vectors)
-        .join(tables.documents)
-        .join(tables.sources)
-        .join(tables.collections, tables.documents.c.collection_id == tables.collections.c.id)
+    placed = joined.join(documents, documents.c.id == chunks.c.document_id).join(
+        tables.sources, tables.sources.c.id == documents.c.source_id
     )
-    .where(IS_FREE)
-    .order_by(tables.chunks.c.id)
-)
+    in_collection = tables.collections.c.id == documents.c.collection_id
+    return (
+        query.select_from(placed.join(tables.collections, in_collection))
+        .where(IS_FREE)
+        .order_by(chunks.c.id)
+    )
 
 
-def index_rows(connection: Connection, chunk_ids: Iterable[int]) -> list[IndexRow]:
+def index_rows(
+    connection: Connection, chunk_ids: Iterable[int], model_id: str | None
+) -> list[IndexRow]:
     """The rows of these chunks by id; those gone or in quarantine are absent."""
     ids = sorted({int(i) for i in chunk_ids})
     found: list[IndexRow] = []
     for start in range(0, len(ids), IN_LIMIT):
-        query = _INDEX_ROWS.where(tables.chunks.c.id.in_(ids[start : start + IN_LIMIT]))
-        found += map(_index_row, connection.execute(query))
+        batch = tables.chunks.c.id.in_(ids[start : start + IN_LIMIT])
+        found += map(_index_row, connection.execute(_index_rows(model_id).where(batch)))
     return found
 
 
-def all_index_rows(connection: Connection, batch: int) -> Iterator[list[IndexRow]]:
+def all_index_rows(
+    connection: Connection, batch: int, model_id: str | None
+) -> Iterator[list[IndexRow]]:
     """The rows of all chunks outside quarantine by id, `batch` at a time."""
     last = 0
     while True:
-        query = _INDEX_ROWS.where(tables.chunks.c.id > last).limit(batch)
+        query = _index_rows(model_id).where(tables.chunks.c.id > last).limit(batch)
         rows = [_index_row(row) for row in connection.execute(query)]
         if not rows:
             return
@@ -158,5 +174,5 @@ def _index_row(row: Sequence[Any]) -> IndexRow:
         heading=" > ".join(headings),
         text=text if text.startswith(header) else f"{header}\n{text}",
         model_id=model_id,
-        vector=np.frombuffer(vector, dtype="<f4"),  # (dim,), read-only
+        vector=np.frombuffer(vector or b"", dtype="<f4"),  # (dim,), read-only
     )

@@ -267,10 +267,15 @@ def _page(row: Row[Any]) -> Page:
     )
 
 
-def _stored_chunk(row: Row[Any]) -> StoredChunk:
+def chunk_of(row: Row[Any]) -> Chunk:
+    """The chunk in a row that has all its columns."""
     fields = {column.name: row._mapping[column] for column in _CHUNK}
     fields["heading_path"] = tuple(fields["heading_path"])
     fields["boxes"] = tuple(Box(*box) for box in fields["boxes"])
+    return Chunk(**fields)
+
+
+def _stored_chunk(row: Row[Any]) -> StoredChunk:
     return StoredChunk(
         id=row.id,
         document_id=row.document_id,
@@ -278,7 +283,7 @@ def _stored_chunk(row: Row[Any]) -> StoredChunk:
         title=row.title,
         source_uri=row.source_uri,
         language=row.language,
-        chunk=Chunk(**fields),
+        chunk=chunk_of(row),
         header=row.header,
     )
 

@@ -40,6 +40,7 @@ from rag.store.keys import Keys
 from rag.store.limits import Limit
 from rag.store.mapped import Said
 from rag.store.minted import Mint
+from rag.store.models import Models
 from rag.store.originals import Originals
 from rag.store.passwords import Passwords
 from rag.store.people import Group, Kind, Person
@@ -95,6 +96,7 @@ class Store:
         self.keys = Keys(database, clock)
         self.directory = Directory(database)
         self.runs = Runs(database)
+        self.models = Models(database)
 
     @classmethod
     def open(cls, url: str, *, data_dir: Path, clock: Clock = now) -> Self:
@@ -605,19 +607,26 @@ class Store:
         with self._database.read() as connection:
             return changes.following(connection, after, limit)
 
-    def index_rows(self, chunk_ids: Sequence[int]) -> list[IndexRow]:
-        """What the indexes need of these chunks, by id; chunks that are gone are absent."""
+    def index_rows(self, chunk_ids: Sequence[int], model_id: str | None = None) -> list[IndexRow]:
+        """What the indexes need of these chunks, by id; chunks that are gone are absent.
+
+        Each comes once, with its vector of this model or none (`model_id` is "" then). Without a
+        model it comes with each vector that it has.
+        """
         with self._database.read() as connection:
-            return changes.index_rows(connection, chunk_ids)
+            return changes.index_rows(connection, chunk_ids, model_id)
 
     @contextmanager
-    def reading(self, batch: int = 1000) -> Iterator[tuple[int, Iterator[list[IndexRow]]]]:
+    def reading(
+        self, batch: int = 1000, *, model_id: str | None = None
+    ) -> Iterator[tuple[int, Iterator[list[IndexRow]]]]:
         """Everything an index needs, as of one moment.
 
-        Yields the change log's head at that moment, and the rows of all chunks by id in batches.
+        Yields the change log's head at that moment, and the rows of all chunks by id in batches,
+        with the vectors of this model as `index_rows` has them.
         """
         with self._database.read_snapshot() as connection:
-            yield changes.head(connection), changes.all_index_rows(connection, batch)
+            yield changes.head(connection), changes.all_index_rows(connection, batch, model_id)
 
     def model_ids(self) -> set[str]:
         """The models that the stored vectors were made by."""

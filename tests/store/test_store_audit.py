@@ -5,18 +5,19 @@ import os
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from store_samples import commit, commit_mail, failed, source
+from store_samples import DIM, MODEL, commit, commit_mail, failed, source, vectors
 
 from rag.acting import Actor, acting
 from rag.errors import BadRequest, StoreError
-from rag.store import Record, Said, Store, Terms, Vouched, Wanted
+from rag.store import Model, Record, Said, Store, Terms, Unembedded, Vouched, Wanted
 from rag.store.audit import canonical, hashed
+from rag.types import Vectors
 
 HERE = Path(__file__).parent
 ANN = Actor("user", 7, how="session", request_id="request-1", address="10.0.0.17")
@@ -218,6 +219,22 @@ def _rated(store: Store) -> None:
     store.feedback.give(owner, "request-9", -1, "Too short.")
 
 
+def other_model(store: Store) -> Model:
+    """A second model beside the one in use, with a vector for every chunk."""
+    store.models.adopt(MODEL, "first", DIM, 256)
+    store.models.add("b", "other", DIM, 256)
+    model = store.models.one("other")
+    store.models.building(model)
+    for found in store.models.lacking(model, 1000):
+        store.models.fill(model, found.ids, built([found]), 0)
+    assert store.models.settle(model)
+    return store.models.one("other")
+
+
+def built(found: Sequence[Unembedded]) -> Vectors:
+    return vectors([chunk.text for each in found for chunk in each.chunks])
+
+
 ACTS: dict[str, Callable[[Store], object]] = {
     "principal_added": lambda s: s.add_principal("user", "bob"),
     "principal_removed": lambda s: s.remove_principal("user", "ann"),
@@ -259,6 +276,13 @@ ACTS: dict[str, Callable[[Store], object]] = {
     "feedback_given": _rated,
     "conversation_removed": lambda s: s.conversations.delete(
         s.operator_number(), s.conversations.create(s.operator_number()).id
+    ),
+    "model_added": lambda s: s.models.add("b", "other", 8, 256),
+    "model_removed": lambda s: s.models.remove(other_model(s)),
+    "model_switched": lambda s: s.models.switch(other_model(s), built, {}),
+    "model_rolled_back": lambda s: (
+        s.models.switch(other_model(s), built, {}),
+        s.models.switch_back({}),
     ),
     "run_added": lambda s: s.runs.add("docs", s.operator_number(), ["/a"]),
     "run_cancelled": lambda s: s.runs.cancel(s.runs.add("docs", s.operator_number(), ["/a"])),

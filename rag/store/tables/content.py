@@ -115,8 +115,27 @@ vectors = Table(
     "vectors",
     metadata,
     Column("chunk_id", ForeignKey("chunks.id", ondelete="CASCADE"), primary_key=True),
-    Column("model_id", Text, nullable=False, index=True),
+    Column("model_id", Text, primary_key=True, index=True),
     Column("vector", LargeBinary, nullable=False),  # little-endian float32, unit length
+)
+
+models = Table(
+    "models",
+    metadata,
+    Column("id", Text, primary_key=True),  # SHA-256 of its files
+    Column("name", Text, nullable=False, unique=True),
+    Column("dim", Integer, nullable=False),
+    Column("max_tokens", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    # All chunks up to this id have a vector of it.
+    Column("reached", BigInteger, nullable=False),
+    Column("n_cut", BigInteger, nullable=False),  # texts longer than its window, so far
+    Column("added_at", UtcDateTime, nullable=False),
+    Column("changed_at", UtcDateTime, nullable=False),
+    Column("comparison", JSON(none_as_null=True)),
+    CheckConstraint(
+        "state IN ('added', 'building', 'built', 'current', 'previous', 'removed')", name="state"
+    ),
 )
 
 quarantine = Table(
