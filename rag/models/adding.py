@@ -1,6 +1,7 @@
 """Models come and go: their files, what was made from them, and their vectors."""
 
 import contextlib
+import json
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -34,11 +35,7 @@ def add(store: Store, settings: Settings, directory: Path, name: str, say: Say) 
         Conflict: it is there already, or another one has the name.
         ModelError: it cannot be loaded, or makes no vectors.
     """
-    if not (directory / MODULES).is_file():
-        raise BadRequest(
-            f"there is no sentence-transformers model in {directory}: it has no {MODULES}",
-            hint="Give the directory that SentenceTransformer.save() wrote, or a copy of it.",
-        )
+    _check_files(directory)
     current = store.models.current()
     if current is None:
         current = entered(store, settings, load_current(store, settings))
@@ -77,6 +74,22 @@ def remove(store: Store, settings: Settings, model: Model, say: Say) -> int:
     store.models.remove(model)
     _delete_files(settings, model.id)
     return n
+
+
+def _check_files(directory: Path) -> None:
+    """See at once what loading would find out after a while."""
+    lacks = [name for name in (MODULES, "tokenizer.json") if not (directory / name).is_file()]
+    what = f"it has no {lacks[0]}" if lacks else ""
+    try:
+        if not lacks and not isinstance(json.loads((directory / MODULES).read_text()), list):
+            what = f"{MODULES} has no list of modules"
+    except ValueError as error:
+        what = f"{MODULES} cannot be read: {error}"
+    if what:
+        raise BadRequest(
+            f"there is no sentence-transformers model in {directory}: {what}",
+            hint="Give the directory that SentenceTransformer.save() wrote, or a copy of it.",
+        )
 
 
 def _keep_current(settings: Settings, current: Model) -> None:
