@@ -40,7 +40,9 @@ class Settings(BaseSettings):
         None, description="SQLAlchemy URL; SQLite inside data_dir when unset."
     )
     model_dir: Path | None = Field(
-        None, description="A local sentence-transformers directory; the bundled MiniLM when unset."
+        None,
+        description="A local sentence-transformers directory, for a new data directory; the bundled"
+        " MiniLM when unset. Later: `citadel model`.",
     )
     embed_backend: Literal["auto", "openvino", "torch"] = Field(
         "auto", description="What runs the embedding model; auto takes OpenVINO where it converts."

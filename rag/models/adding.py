@@ -141,8 +141,9 @@ def _probe(embedder: Embedder, directory: Path) -> None:
 
 
 def _delete_files(settings: Settings, model_id: str) -> None:
-    for folder in (files_of(settings, model_id), settings.data_dir / "models" / model_id):
+    """What was copied, and what was converted of it."""
+    converted = (settings.data_dir / "models").glob(f"{model_id}*")
+    for folder in (files_of(settings, model_id), *converted):
         shutil.rmtree(folder, ignore_errors=True)
-    for parent in (settings.data_dir / FOLDER,):
-        with contextlib.suppress(OSError):  # others are in it
-            parent.rmdir()
+    with contextlib.suppress(OSError):  # others are in it
+        (settings.data_dir / FOLDER).rmdir()

@@ -30,7 +30,7 @@ def test_a_model_comes_in_is_compared_takes_over_and_goes(
     refused = citadel("model", "switch", "turned")
     assert refused.code == 1 and "citadel model compare turned" in refused.err
     compared = citadel("model", "compare", "turned", "--json").json
-    assert (compared["worse"], compared["before"]) == (False, compared["after"])
+    assert (compared["worse"], compared["questions"] > 0) == (False, True)
     assert citadel("model", "switch", "turned").out == "searching with turned\n"
     first, second = citadel("model", "list", "--json").json["models"]
     assert (first["state"], second["state"]) == ("previous", "current")
