@@ -27,6 +27,7 @@ NAMES = (
     "languages",
     "followups",
     "admission",
+    "switching",
 )
 
 
