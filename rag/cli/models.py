@@ -108,24 +108,39 @@ def build(
 def compare(
     ctx: typer.Context,
     name: Name,
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            "--set", help="A set, as for `citadel eval retrieval`.", metavar="DIR", parser=a_path
+        ),
+    ] = None,
     questions: Annotated[
         Path | None,
-        typer.Option(help="Lines of {question, documents} about your own documents."),
+        typer.Option(
+            help="Questions about your own documents, as for `citadel eval answers`.",
+            metavar="FILE",
+            parser=a_path,
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Put the same questions to a model and to the one in use, and keep what came of it.
 
-    Without --questions: sentences drawn from your documents, each to find its document.
+    Without --set or --questions: sentences drawn from your documents, each to find its document.
     """
-    from rag.models.compare import compare_on_own
+    from rag.models.compare import compare_on_own, compare_on_set
 
     frame: Frame = ctx.obj
+    if folder is not None and questions is not None:
+        raise BadRequest("--set and --questions are two ways to compare", hint="Give one of them.")
     with open_store(ctx) as store:
         model, current, settings = store.models.one(name), store.models.current(), frame.settings()
         if current is None or current.id == model.id:
             raise Conflict(f"{model.name} is in use: there is nothing to compare it with")
-        found = compare_on_own(store, settings, (current, model), questions, say)
+        if folder is not None:
+            found = compare_on_set(settings, model, current, folder)
+        else:
+            found = compare_on_own(store, settings, (current, model), questions, say)
         store.models.compared(model, found)
     if as_json:
         print_json({"model": model.name, "current": current.name, **found})

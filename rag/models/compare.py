@@ -6,7 +6,6 @@ drawn from the documents, each of which should find the document it is from. The
 that a model does not work here: a sentence is no question.
 """
 
-import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,11 @@ from typing import Any, Literal
 import numpy as np
 
 from rag.errors import BadRequest, Conflict
+from rag.eval.lines import LAYOUTS
+from rag.eval.report import leading
+from rag.eval.retrieval import evaluate
+from rag.eval.sets import load_questions
+from rag.eval.statistics import difference
 from rag.search.chosen import load_model
 from rag.search.current import Searching, open_searching
 from rag.settings import Settings
@@ -29,7 +33,6 @@ LEAST_CHARS, MOST_CHARS = 40, 300  # of a drawn sentence
 DEPTH = 10
 CHUNKS = 100  # looked at for DEPTH documents
 SURE = 0.05  # from which on a difference is not taken for chance
-RESAMPLES = 10_000
 PAGE = 500
 
 Branch = Literal["dense", "fused"]
@@ -76,34 +79,42 @@ def compare_on_own(
     return result(current, about, f"{branch}/ndcg@{DEPTH}", *values)
 
 
+def compare_on_set(
+    settings: Settings, model: Model, current: Model, folder: Path
+) -> dict[str, Any]:
+    """Put an evaluation set through the product with each model; see `rag.eval.retrieval`.
+
+    Raises:
+        BadRequest: there is no set, or it is malformed.
+        ModelError: a model cannot be loaded.
+    """
+    before = evaluate(folder, settings, load_model(settings, current))
+    after = evaluate(folder, settings, load_model(settings, model))
+    measure = leading(after.values)
+    old, new = before.values[measure], after.values[measure]
+    asked = sorted(old.keys() & new.keys())
+    values = [old[q] for q in asked], [new[q] for q in asked]
+    return result(current, f"the set {after.set}", measure, *values)
+
+
 def result(
     current: Model, about: str, measure: str, before: Sequence[float], after: Sequence[float]
 ) -> dict[str, Any]:
     """The comparison as it is kept with the model."""
-    p = chance(before, after)
-    mean_before, mean_after = float(np.mean(before)), float(np.mean(after))
+    found = difference(before, after)
     return {
         "against": current.id,
         "on": about,
         "questions": len(before),
         "measure": measure,
-        "before": round(mean_before, 4),
-        "after": round(mean_after, 4),
-        "p": round(p, 6),
-        "worse": p < SURE and mean_after < mean_before,
+        "before": round(found.before, 4),
+        "after": round(found.after, 4),
+        "low": round(found.low, 4),
+        "high": round(found.high, 4),
+        "p": round(found.p, 6),
+        "worse": found.p < SURE and found.value < 0,
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-
-
-def chance(before: Sequence[float], after: Sequence[float]) -> float:
-    """How often chance alone makes a difference as large: a paired permutation test, two-sided."""
-    differences = np.asarray(after, np.float64) - np.asarray(before, np.float64)
-    differences = differences[differences != 0]
-    if not len(differences):
-        return 1.0
-    signs = np.random.default_rng(0).choice([-1.0, 1.0], (RESAMPLES, len(differences)))
-    as_large = np.abs(signs @ differences) >= abs(differences.sum()) - 1e-12
-    return float((as_large.sum() + 1) / (RESAMPLES + 1))
 
 
 # Questions
@@ -125,46 +136,26 @@ def drawn(store: Store, access: Access) -> list[Asked]:
 
 
 def read_questions(store: Store, access: Access, file: Path) -> list[Asked]:
-    """Lines of `{"question": …, "documents": [path or file name, …]}`.
+    """The questions of a file as `citadel eval answers` reads it, that name a document.
 
     Raises:
-        BadRequest: the file cannot be read, a line is no question, or none names a document.
+        BadRequest: the file is malformed, or names a document that is not here, or none.
     """
     names = _names(store, access)
     asked: list[Asked] = []
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadRequest(f"{file} cannot be read: {error}") from error
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        text, documents = _parsed(file, number, line)
-        known = frozenset(i for name in documents for i in names.get(name, ()))
-        if documents and not known:
-            raise BadRequest(
-                f"{file}, line {number}: no document is called {documents[0]}",
-                hint="`citadel documents` lists what there is; name the path, or the file alone.",
-            )
-        if known:
-            asked.append(Asked(text, known))
+    for question in load_questions(file):
+        files = dict.fromkeys(place.file for place in question.gold.places)
+        for name in files:
+            if name not in names:
+                raise BadRequest(
+                    f"{file}, question {question.id!r}: no document is called {name}",
+                    hint="`citadel documents` lists what there is; name the path, or the file.",
+                )
+        if files:
+            asked.append(Asked(question.text, frozenset(i for f in files for i in names[f])))
     if not asked:
-        raise BadRequest(f"{file} has no question with a document that answers it")
+        raise BadRequest(f"{file} has no question with a document that answers it", hint=LAYOUTS)
     return asked
-
-
-def _parsed(file: Path, number: int, line: str) -> tuple[str, list[str]]:
-    try:
-        value = json.loads(line)
-        text, documents = value["question"], value.get("documents", [])
-        if not isinstance(text, str) or not all(isinstance(name, str) for name in documents):
-            raise TypeError("a question and names of documents are texts")
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BadRequest(
-            f"{file}, line {number}: this is no question",
-            hint='Write lines such as {"question": "…", "documents": ["travel.pdf"]}.',
-        ) from error
-    return text, list(documents)
 
 
 def _names(store: Store, access: Access) -> dict[str, set[int]]:

@@ -18,7 +18,7 @@ from ingest.sync import Report
 from rag.appliance import Appliance
 from rag.errors import BadRequest, ConfigError, Conflict, ModelError
 from rag.models.adding import _copied, remove
-from rag.models.compare import chance, compare_on_own, read_questions
+from rag.models.compare import compare_on_own, compare_on_set, read_questions, result
 from rag.models.switching import rollback
 from rag.search.chosen import files_of, load_current
 from rag.search.embed import model_sha256
@@ -251,8 +251,7 @@ def test_a_site_compares_on_its_own_questions(house: Settings, tmp_path: Path) -
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("not json", "line 1: this is no question"),
-        ('{"question": "x", "documents": "travel.md"}', "no document is called t"),
+        ("not json", "line 1: this is not JSON"),
         ('{"question": "x", "documents": ["nowhere.md"]}', "no document is called nowhere.md"),
         ('{"question": "x"}', "no question with a document"),
     ],
@@ -266,10 +265,34 @@ def test_questions_that_cannot_be_used_are_named(
         read_questions(store, store.access_to_all(), file)
 
 
-def test_a_difference_by_chance_is_not_taken_for_one() -> None:
-    assert chance([1, 0, 1], [1, 0, 1]) == 1
-    assert chance([1, 0, 1, 0], [0, 1, 1, 1]) > 0.05
-    assert chance([1] * 20, [0] * 20) < 0.001
+@pytest.mark.long
+def test_an_evaluation_set_compares_models_before_they_are_built(
+    house: Settings, others: Others, tmp_path: Path
+) -> None:
+    entries = [
+        {"_id": str(n), "title": "", "text": f"Pump {n} cools hall {n * 7 % 40}."}
+        for n in range(40)
+    ]
+    asked = [{"_id": f"q{n}", "text": f"the cooling of hall {n * 7 % 40}"} for n in range(40)]
+    for name, rows in (("corpus.jsonl", entries), ("queries.jsonl", asked)):
+        (tmp_path / name).write_text("\n".join(map(json.dumps, rows)))
+    rows = "".join(f"q{n}\t{n}\t1\n" for n in range(40))
+    (tmp_path / "qrels.tsv").write_text(f"query-id\tcorpus-id\tscore\n{rows}")
+    added = add(house, others.poor, "poor")
+    with opened(house) as store:
+        current = store.models.current()
+        assert current is not None
+        found = compare_on_set(house, added, current, tmp_path)
+    assert (found["questions"], found["measure"]) == (40, "fused/ndcg@10")
+    assert found["worse"] is True
+
+
+def test_a_difference_by_chance_is_not_taken_for_one(house: Settings) -> None:
+    with opened(house) as store:
+        model = store.models.one("turned")
+    assert not result(model, "a set", "mrr", [1, 0, 1, 1], [0, 1, 1, 0])["worse"]
+    assert not result(model, "a set", "mrr", [0] * 20, [1] * 20)["worse"]
+    assert result(model, "a set", "mrr", [1] * 20, [0] * 20)["worse"]
 
 
 # Back
