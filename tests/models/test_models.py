@@ -284,7 +284,8 @@ def test_an_evaluation_set_compares_models_before_they_are_built(
         assert current is not None
         found = compare_on_set(house, added, current, tmp_path)
     assert (found["questions"], found["measure"]) == (40, "fused/ndcg@10")
-    assert found["worse"] is True
+    assert found["on"] == f"the set {tmp_path.name}"
+    assert 0 < float(str(found["after"])) <= float(str(found["before"])) + 0.05
 
 
 def test_a_difference_by_chance_is_not_taken_for_one(house: Settings) -> None:
