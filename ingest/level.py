@@ -7,9 +7,10 @@ the model that was in use when their file came.
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from ingest.assemble import Assembled
-from ingest.chunk import embed_texts
+from ingest.chunk import SPECIAL_TOKENS, embed_texts
 from rag.search.chosen import load_model
 from rag.search.embed import Embedder
 from rag.settings import Settings
@@ -18,21 +19,19 @@ from rag.types import Vectors
 
 BATCH = 256  # chunks embedded and committed at once: what a kill can cost
 LOOK_S = 1.0  # how often a run looks whether the model has been exchanged
-SPECIAL_TOKENS = 2  # that a model puts around a text
 
 
 def texts_of(found: Sequence[Unembedded], embedder: Embedder) -> list[str]:
     """What is embedded for the chunks, in order."""
-    return [
-        text
-        for each in found
-        for text in embed_texts(
-            Assembled(title=each.title, language=each.language, text=each.text),
-            list(each.chunks),
-            each.name,
-            embedder,
-        )
-    ]
+    return [text for each in found for text in _texts_of(each, embedder)]
+
+
+def _texts_of(each: Unembedded, embedder: Embedder) -> list[str]:
+    document = Assembled(title=each.title, language=each.language, text=each.text)
+    # Their tokens were counted by the model that they were cut for.
+    counts = embedder.count_tokens([chunk.text for chunk in each.chunks])
+    chunks = [replace(c, n_tokens=n) for c, n in zip(each.chunks, counts, strict=True)]
+    return embed_texts(document, chunks, each.name, embedder)
 
 
 def vectors_of(found: Sequence[Unembedded], embedder: Embedder) -> Vectors:

@@ -17,6 +17,7 @@ def citadel(tmp_path: Path, others: Others) -> Citadel:
     return Citadel(lay_out(tmp_path / "data", others))
 
 
+@pytest.mark.long
 def test_a_model_comes_in_is_compared_takes_over_and_goes(
     citadel: Citadel, docs: Path, others: Others
 ) -> None:
