@@ -115,12 +115,10 @@ def _database(settings: Settings) -> Check:
 
 
 def _model(settings: Settings) -> Check:
-    from rag.search.chosen import load_current
-    from rag.store import Store
+    from rag.search.chosen import load_of_site
 
     try:
-        with Store.open(settings.url, data_dir=settings.data_dir) as store:
-            embedder = load_current(store, settings)
+        embedder = load_of_site(settings)
         shape = embedder.encode(["a probe"]).shape  # (1, dim)
     except CitadelError as error:
         return Check("embedding model", False, error.message, error.hint)

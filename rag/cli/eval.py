@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from rag.cli.app import Frame, JsonOption, a_path, app, open_store, print_json, say
+from rag.cli.app import Frame, JsonOption, a_path, app, print_json, say
 from rag.cli.ask import AsUser, Collections, DepthName, access_to
 
 if TYPE_CHECKING:
@@ -62,14 +62,12 @@ def retrieval(
     which is gone afterwards; the site's documents take no part.
     """
     from rag.eval.retrieval import evaluate
-    from rag.search.chosen import load_current
+    from rag.search.chosen import load_of_site
 
     frame: Frame = ctx.obj
     settings = frame.settings()
     wanted = _Wanted(against, save, html, as_json)  # what is wrong with it is told before the work
-    with open_store(ctx) as store:
-        embedder = load_current(store, settings)
-    report = evaluate(folder, settings, embedder, queries=queries, qrels=qrels)
+    report = evaluate(folder, settings, load_of_site(settings), queries=queries, qrels=qrels)
     wanted.give(report)
 
 

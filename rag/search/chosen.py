@@ -47,6 +47,17 @@ def load_current(store: Store, settings: Settings) -> Embedder:
     return load_model(settings, current)
 
 
+def load_of_site(settings: Settings) -> Embedder:
+    """Load the model that searches use here; the settings' one where there is no store yet.
+
+    Makes no store. Raises as `load_current`.
+    """
+    if settings.database_url is None and not (settings.data_dir / "citadel.db").exists():
+        return load_embedder(settings)
+    with Store.open(settings.url, data_dir=settings.data_dir) as store:
+        return load_current(store, settings)
+
+
 def current_id(store: Store, settings: Settings) -> str:
     """SHA-256 of the model that searches use, without loading it.
 
