@@ -331,7 +331,7 @@ def _settle(site: Site, keeping: Keeping, *, swept: bool) -> None:
 
         site.progress.stage("updating the indexes")
         embedder = keeping.embedder()
-        setting = site.settings.dense_index
+        setting = site.settings.index
         refresh_snapshots(site.store, embedder.model_id, embedder.dim, setting, site.progress.say)
 
 

@@ -20,7 +20,7 @@ from rag.forget.steps import finish
 from rag.metrics import Metrics
 from rag.search.current import Current, Searching
 from rag.search.embed import Embedder
-from rag.search.indexes import Indexes
+from rag.search.interface import Pair
 from rag.search.retrieve import Retriever, SearchResult
 from rag.secret import kept_secret
 from rag.settings import Settings
@@ -40,7 +40,7 @@ class Held:
     settings: Settings
     store: Store
     embedder: Embedder
-    indexes: Indexes
+    indexes: Pair
     retriever: Retriever
     guard: Guard | None
     engine: Engine | None
@@ -72,7 +72,7 @@ class Appliance(AbstractContextManager["Appliance"]):
         return self._current.now.embedder
 
     @property
-    def indexes(self) -> Indexes:
+    def indexes(self) -> Pair:
         """The indexes in use at this moment."""
         return self._current.now.indexes
 

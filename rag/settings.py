@@ -7,6 +7,7 @@ environment.
 
 import os
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -20,6 +21,7 @@ from pydantic_settings import (
 )
 
 from rag.errors import ConfigError
+from rag.types import IndexServer
 
 GIB = 1024**3
 MIB = 1024**2
@@ -54,6 +56,15 @@ class Settings(BaseSettings):
     )
     dense_index: Literal["auto", "flat", "sq8"] = Field(
         "auto", description="Type of the FAISS index; auto chooses by size (BENCHMARKS.md)."
+    )
+    index_url: str | None = Field(
+        None,
+        pattern=r"^(https?://[^?#@\s]+|[^:]+\.db)$",
+        description="A Milvus that holds the indexes of all processes: http://host:19530/database,"
+        " or a file for milvus-lite such as /srv/index.db; FAISS and Tantivy in each when unset.",
+    )
+    index_token: SecretStr | None = Field(
+        None, description="Token of that Milvus, such as user:password."
     )
     dense_weight: float = Field(
         0.55, ge=0, le=1, description="Weight of the dense branch in fusion; lexical has the rest."
@@ -159,6 +170,12 @@ class Settings(BaseSettings):
         [],
         description="Folders that an ingest by the API may read from, with all below; none unless"
         " set. Whoever manages a collection may bring all of them into it, and read it there.",
+    )
+    ray_address: str | None = Field(
+        None,
+        pattern=r"^(auto|local|ray://[^/?#@\s]+|[^/?#@\s]+:\d{1,5})$",
+        description="A Ray cluster that parses files, such as 10.0.0.5:6379 or ray://10.0.0.5:10001;"
+        " local starts one on this machine. Parsed by this machine alone when unset.",
     )
     ocr_languages: str = Field(
         "auto", description="Tesseract languages such as 'eng+deu'; auto takes all installed."
@@ -287,6 +304,17 @@ class Settings(BaseSettings):
     def url(self) -> str:
         """The database's SQLAlchemy URL."""
         return self.database_url or f"sqlite:///{self.data_dir / 'citadel.db'}"
+
+    @property
+    def index(self) -> Literal["auto", "flat", "sq8"] | IndexServer:
+        """Where the indexes are: in each process, of this type, or on a server."""
+        if self.index_url is None:
+            return self.dense_index
+        token = self.index_token.get_secret_value() if self.index_token else ""
+        server = IndexServer(self.index_url, token, self.company_ca_file)
+        if not server.is_file:
+            return server
+        return replace(server, url=str(Path(server.url).expanduser().absolute()))
 
 
 def load_settings(**overrides: object) -> Settings:

@@ -8,6 +8,7 @@ from the *top left* of the page as displayed (rotation applied); times are UTC.
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -182,6 +183,20 @@ class Change:
     op: Literal["put", "delete"]
     document_id: int
     chunk_ids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class IndexServer:
+    """Where the indexes are, if they aren't in each process: a Milvus, or a file of milvus-lite."""
+
+    url: str  # http(s)://host:port[/database], or the file's path
+    token: str = field(default="", repr=False)
+    ca_file: Path | None = None  # certificates that vouch for it; the system's where there is none
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is a file, which one process at a time can open."""
+        return not self.url.startswith(("http:", "https:"))
 
 
 @dataclass(frozen=True, slots=True)

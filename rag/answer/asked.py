@@ -14,7 +14,7 @@ from rag.answer.options import Options
 from rag.answer.writer import Writer
 from rag.metrics import Metrics
 from rag.search.embed import Embedder
-from rag.search.indexes import Indexes
+from rag.search.interface import Pair
 from rag.search.retrieve import Retriever
 from rag.settings import Settings
 from rag.store import Store, Withheld
@@ -30,7 +30,7 @@ class Parts(Protocol):
     settings: Settings
     store: Store
     embedder: Embedder
-    indexes: Indexes
+    indexes: Pair
     retriever: Retriever
     guard: Guard | None
     engine: Engine | None

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from rag.answer.cite import Quote
 from rag.search.embed import Embedder
-from rag.search.lexical import LexicalIndex
+from rag.search.interface import Lexical
 from rag.text import sentence_spans
 from rag.types import Access, Hit, StoredChunk
 
@@ -54,7 +54,7 @@ class Question:
         text: str,
         vector: Vector,
         languages: set[str],
-        lexical: LexicalIndex,
+        lexical: Lexical,
         access: Access,
     ) -> "Question":
         """Prepare the question of one caller for passages in these languages."""
@@ -75,7 +75,7 @@ class Question:
 
 
 def candidates(
-    question: Question, hits: Sequence[Hit], embedder: Embedder, lexical: LexicalIndex
+    question: Question, hits: Sequence[Hit], embedder: Embedder, lexical: Lexical
 ) -> list[Candidate]:
     """Every quotable span of the best hits with its score, best first."""
     found = [candidate for hit in hits[:PASSAGES] for candidate in _of_hit(question, hit, lexical)]
@@ -105,7 +105,7 @@ def choose(scored: Sequence[Candidate], most: int) -> list[Quote]:
     return sorted(quotes, key=lambda q: (order[q.stored.document_id], q.char_start))
 
 
-def _of_hit(question: Question, hit: Hit, lexical: LexicalIndex) -> Iterator[Candidate]:
+def _of_hit(question: Question, hit: Hit, lexical: Lexical) -> Iterator[Candidate]:
     for stored in hit.members:
         language = stored.language
         header_terms = frozenset(lexical.content_terms(stored.header, language))

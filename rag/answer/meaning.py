@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from rag.answer.facts import Fact, folded_words, missing
 from rag.answer.polarity import contradicts
 from rag.answer.windows import Reading
-from rag.search.lexical import LexicalIndex
+from rag.search.interface import Lexical
 from rag.types import Access, Vectors
 
 Mask = NDArray[np.bool_]
@@ -60,7 +60,7 @@ class Seen:
 class Words:
     """Stems of content and their weights for one caller, kept from claim to claim."""
 
-    def __init__(self, lexical: LexicalIndex, access: Access) -> None:
+    def __init__(self, lexical: Lexical, access: Access) -> None:
         self._lexical = lexical
         self._access = access
         self._idf: dict[tuple[str, str], float] = {}

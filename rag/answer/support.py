@@ -22,7 +22,7 @@ from rag.answer.meaning import Overlap, Said, Seen, Words, compare, is_cross
 from rag.answer.passages import Passage
 from rag.answer.windows import Reading
 from rag.search.embed import Embedder
-from rag.search.lexical import LexicalIndex
+from rag.search.interface import Lexical
 from rag.text import question_language
 from rag.types import Access, Vectors
 
@@ -56,7 +56,7 @@ class SupportChecker:
     def __init__(
         self,
         embedder: Embedder,
-        lexical: LexicalIndex,
+        lexical: Lexical,
         access: Access,
         cross_encoder_dir: Path | None = None,
     ) -> None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from rag.answer.facts import Known
 from rag.answer.passages import Passage
-from rag.search.lexical import LexicalIndex
+from rag.search.interface import Lexical
 from rag.text import sentence_spans
 from rag.types import Vectors
 
@@ -32,7 +32,7 @@ class Unit(NamedTuple):
 class Reading:
     """A passage, read once for all the claims that cite it. What is costly is done when needed."""
 
-    def __init__(self, passage: Passage, lexical: LexicalIndex, dim: int) -> None:
+    def __init__(self, passage: Passage, lexical: Lexical, dim: int) -> None:
         language = passage.language
         about = "\n".join((passage.title, *passage.heading_path, passage.date))
         self.passage = passage

@@ -29,7 +29,7 @@ from rag.answer.support import SupportChecker
 from rag.answer.tokens import TokenCounter, token_counter
 from rag.errors import ContextOverflow, EngineError
 from rag.search.embed import Embedder
-from rag.search.indexes import Indexes
+from rag.search.interface import Pair
 from rag.settings import Settings
 from rag.store import Store
 from rag.types import Access, Hit
@@ -44,7 +44,7 @@ class Parts(Protocol):
     settings: Settings
     store: Store
     embedder: Embedder
-    indexes: Indexes
+    indexes: Pair
 
 
 @dataclass(frozen=True, slots=True)

@@ -125,7 +125,7 @@ def _index_again(store: "Store", settings: "Settings") -> None:
     from rag.search.indexes import refresh_snapshots
 
     embedder = load_current(store, settings)
-    refresh_snapshots(store, embedder.model_id, embedder.dim, settings.dense_index, say)
+    refresh_snapshots(store, embedder.model_id, embedder.dim, settings.index, say)
 
 
 def _prove(store: "Store", settings: "Settings", probes: "Probes") -> "list[Place]":

@@ -134,7 +134,7 @@ def reindex(ctx: typer.Context) -> None:
     settings, store = _open_store(ctx)
     with store:
         embedder = load_current(store, settings)
-        n = rebuild(store, embedder.model_id, embedder.dim, settings.dense_index, say)
+        n = rebuild(store, embedder.model_id, embedder.dim, settings.index, say)
     typer.echo(f"indexed {n:,} chunks")
 
 
@@ -147,7 +147,7 @@ def verify(ctx: typer.Context, as_json: JsonOption = False) -> None:
     settings, store = _open_store(ctx)
     with store:
         embedder = load_current(store, settings)
-        problems = find_problems(store, embedder.model_id, embedder.dim, settings.dense_index, say)
+        problems = find_problems(store, embedder.model_id, embedder.dim, settings.index, say)
     if as_json:
         print_json({"ok": not problems, "problems": problems})
     else:

@@ -27,7 +27,8 @@ from rag.errors import BadRequest
 from rag.eval.lines import LAYOUTS
 from rag.eval.sets import Entry, entries
 from rag.search.embed import Embedder
-from rag.search.indexes import Indexes, open_indexes
+from rag.search.indexes import open_indexes
+from rag.search.interface import Pair
 from rag.search.retrieve import Retriever
 from rag.settings import Settings
 from rag.store import ScreenedDocument, Store
@@ -47,7 +48,7 @@ class Filled:
     """
 
     store: Store
-    indexes: Indexes
+    indexes: Pair
     retriever: Retriever
     access: Access
     keys: dict[int, str]
@@ -120,7 +121,8 @@ def fill_docs(docs: Path, settings: Settings, embedder: Embedder) -> Iterator[Fi
 def _data_dir(settings: Settings) -> Iterator[Settings]:
     """The site's settings, but for a data directory of its own that goes away."""
     with tempfile.TemporaryDirectory(prefix="citadel-eval-") as folder:
-        yield settings.model_copy(update={"data_dir": Path(folder), "database_url": None})
+        own = {"data_dir": Path(folder), "database_url": None, "index_url": None}
+        yield settings.model_copy(update=own)
 
 
 @contextmanager
@@ -130,7 +132,7 @@ def _opened(
     with (
         open_progress() as progress,
         open_indexes(
-            store, embedder.model_id, embedder.dim, settings.dense_index, progress.say
+            store, embedder.model_id, embedder.dim, settings.index, progress.say
         ) as indexes,
     ):
         owners = dict(_owners(store))

@@ -24,6 +24,7 @@ from rag.forget.probes import Probes
 from rag.search.lexical import LexicalIndex
 from rag.settings import Settings
 from rag.store import Store
+from rag.types import IndexServer
 
 BLOCK_BYTES = 4 * 1024**2
 DATABASE = "citadel.db"
@@ -49,6 +50,7 @@ def prove(store: Store, settings: Settings, probes: Probes) -> list[Place]:
         _tables(store, probes),
         _database_files(settings, probes),
         _indexes(store, probes),
+        *_index_server(settings, probes),
         _originals(store, settings, probes),
         _other_files(settings, probes),
         _backups(store, settings, probes),
@@ -89,6 +91,19 @@ def _indexes(store: Store, probes: Probes) -> Place:
             for file in sorted(index.iterdir()):
                 _search(file, probes.needles(), place)
     return place
+
+
+def _index_server(settings: Settings, probes: Probes) -> list[Place]:
+    """The Milvus that the settings name: asked for rows, as its files are its own."""
+    server = settings.index
+    if not isinstance(server, IndexServer):
+        return []
+    from rag.search.milvus import holding
+
+    place = Place("Milvus", n_searched=1)
+    place.note = "asked for rows; files that it has still to collect are not searched"
+    place.found = holding(server, list(probes.documents)) if probes.documents else []
+    return [place]
 
 
 def _search_index(store: Store, index: Path, probes: Probes, place: Place) -> None:

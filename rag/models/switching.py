@@ -78,7 +78,7 @@ def _ready(store: Store, settings: Settings, model: Model, say: Say) -> Embedder
         say(f"embedding {n:,} passages that came since {model.name} was built")
         level(store, model, embedder)
     say("writing its indexes")
-    refresh_snapshots(store, model.id, embedder.dim, settings.dense_index, say)
+    refresh_snapshots(store, model.id, embedder.dim, settings.index, say)
     return embedder
 
 

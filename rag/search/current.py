@@ -15,7 +15,8 @@ from dataclasses import dataclass
 
 from rag.search.chosen import load_current, load_model
 from rag.search.embed import Embedder
-from rag.search.indexes import Indexes, open_indexes
+from rag.search.indexes import open_indexes
+from rag.search.interface import Pair
 from rag.search.retrieve import Retriever
 from rag.settings import Settings
 from rag.store import Model, Store
@@ -30,7 +31,7 @@ class Searching:
     """What searches with one model. Thread-safe."""
 
     embedder: Embedder
-    indexes: Indexes
+    indexes: Pair
     retriever: Retriever
 
     @property
@@ -44,7 +45,7 @@ def open_searching(
 ) -> Searching:
     """Open the indexes of a model's vectors."""
     model_id, dim = embedder.model_id, embedder.dim
-    indexes = open_indexes(store, model_id, dim, settings.dense_index, say)
+    indexes = open_indexes(store, model_id, dim, settings.index, say)
     return Searching(embedder, indexes, Retriever(store, indexes, embedder, settings.dense_weight))
 
 
@@ -91,7 +92,7 @@ class Current:
             self._loading.start()
 
     def drop_forgotten(self) -> bool:
-        """See `Indexes.drop_forgotten`; of all that are still open."""
+        """See `Pair.drop_forgotten`; of all that are still open."""
         with self._lock:
             still_open = list(self._users)
             for searching in still_open:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
-from typing import Literal
+from typing import Literal, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,12 +21,14 @@ from numpy.typing import NDArray
 from rag.errors import SearchIndexError
 from rag.search import snapshot
 from rag.search.dense import TRAINING_ROWS, DenseIndex, Kind, choose_kind
+from rag.search.interface import Pair
 from rag.search.lexical import SCHEMA_VERSION, LexicalIndex
 from rag.store import Store
-from rag.types import Access, IndexRow, Snapshot, Vectors
+from rag.types import Access, IndexRow, IndexServer, Snapshot, Vectors
 
 Say = Callable[[str], None]
 Setting = Literal["auto", "flat", "sq8"]
+Where = Setting | IndexServer  # in each process, or on a server for all of them
 FORMAT = 2  # of the dense index's files
 REPLAY_BATCH = 500  # changes applied at a time
 
@@ -202,8 +204,16 @@ class Indexes(AbstractContextManager["Indexes"]):
         return f"schema {SCHEMA_VERSION}"
 
 
-def open_indexes(store: Store, model_id: str, dim: int, setting: Setting, say: Say) -> Indexes:
+@overload
+def open_indexes(store: Store, model_id: str, dim: int, setting: Setting, say: Say) -> Indexes: ...
+@overload
+def open_indexes(store: Store, model_id: str, dim: int, setting: Where, say: Say) -> Pair: ...
+def open_indexes(store: Store, model_id: str, dim: int, setting: Where, say: Say) -> Pair:
     """Load or build the indexes; a snapshot that turns out unreadable is rebuilt, never fatal."""
+    if isinstance(setting, IndexServer):
+        from rag.search.milvus import MilvusIndexes
+
+        return MilvusIndexes(store, model_id, dim, setting, say)
     try:
         indexes = Indexes(store, model_id, dim, setting, say)
     except SearchIndexError as error:
@@ -215,7 +225,7 @@ def open_indexes(store: Store, model_id: str, dim: int, setting: Setting, say: S
     return indexes
 
 
-def refresh_snapshots(store: Store, model_id: str, dim: int, setting: Setting, say: Say) -> None:
+def refresh_snapshots(store: Store, model_id: str, dim: int, setting: Where, say: Say) -> None:
     """Bring the snapshots level with the change log, so that the next process starts at once."""
     with open_indexes(store, model_id, dim, setting, say) as indexes:
         if indexes.outgrown():
@@ -224,9 +234,14 @@ def refresh_snapshots(store: Store, model_id: str, dim: int, setting: Setting, s
             indexes.publish()
 
 
-def rebuild(store: Store, model_id: str, dim: int, setting: Setting, say: Say) -> int:
+def rebuild(store: Store, model_id: str, dim: int, setting: Where, say: Say) -> int:
     """Throw all snapshots away and build them from the store. Returns the number of chunks."""
     snapshot.discard_all(store)
+    if isinstance(setting, IndexServer):
+        from rag.search.milvus import MilvusIndexes
+
+        with MilvusIndexes(store, model_id, dim, setting, say) as server:
+            return len(server.dense) if server.rebuilt else server.build()
     with open_indexes(store, model_id, dim, setting, say) as indexes:
         indexes.publish()
         return len(indexes.dense)

@@ -53,7 +53,52 @@ QUESTION_WORDS = (  # noqa: SIM905  a list of one word a line is no easier to re
 MAX_QUERY_WORDS = 64  # of one field; a pasted page is cut
 
 
-class LexicalIndex:
+class Words:
+    """How texts and questions become words, wherever these are then kept."""
+
+    def __init__(self) -> None:
+        self._all = {language: _analyzer(language) for language in FIELDS}
+        self._content = {language: _analyzer(language, content=True) for language in FIELDS}
+
+    def content_terms(self, text: str, language: str) -> list[str]:
+        """The stems of the words of `text` that carry meaning, in order, with repeats."""
+        field = _field(language)
+        return list(self._content[field].analyze(prepared(text, field, content=True)))
+
+    @staticmethod
+    def word(term: str, language: str) -> Word:
+        """A stem in the field of a language's texts."""
+        return f"text_{_field(language)}", term
+
+    def stems(self, row: IndexRow) -> dict[str, list[str]]:
+        """The stems of a chunk by the field that they stand in, in order, with repeats."""
+        analyzer = self._all[_field(row.language)]
+        return {field: list(analyzer.analyze(text)) for field, text in texts_of(row).items()}
+
+    def _weights(self, query: str) -> dict[Word, float]:
+        """The words of a query in every field where they are looked for, with their weights."""
+        asked_in = question_language(query, fallback="")
+        weights: dict[Word, float] = {}
+        for language in FIELDS:
+            own = not asked_in or language == _field(asked_in)
+            weight = 1.0 if own else FOREIGN_WEIGHT
+            for word, n in self._query_words(query, language):
+                weights[f"text_{language}", word] = n * weight
+                weights[f"heading_{language}", word] = n * weight * HEADING_WEIGHT
+        return weights
+
+    def _query_words(self, query: str, language: str) -> list[tuple[str, int]]:
+        """Those that carry meaning, and how often each comes; all of them where none does.
+
+        What a long question comes back to is what it is about.
+        """
+        words = self.content_terms(query, language) or self._all[language].analyze(
+            prepared(query, language)
+        )
+        return list(Counter(words).items())[:MAX_QUERY_WORDS]
+
+
+class LexicalIndex(Words):
     """BM25 over the chunks. One process writes to one directory; threads may search it at once."""
 
     def __init__(self, directory: Path) -> None:
@@ -66,8 +111,7 @@ class LexicalIndex:
             self._index = tantivy.Index(_schema(), path=str(directory))
         except (ValueError, OSError) as error:
             raise SearchIndexError(f"cannot open the lexical index: {error}") from error
-        self._all = {language: _analyzer(language) for language in FIELDS}
-        self._content = {language: _analyzer(language, content=True) for language in FIELDS}
+        super().__init__()
         for language, analyzer in self._all.items():
             self._index.register_tokenizer(f"citadel_{language}", analyzer)
         self.directory = directory
@@ -96,17 +140,14 @@ class LexicalIndex:
         """Add chunks; seen by searches after `commit`."""
         writer = self._open_writer()
         for row in rows:
-            language = _field(row.language)
-            heading = "\n".join(filter(None, (row.title, row.name, row.heading)))
             document = tantivy.Document()
             document.add_unsigned("chunk_id", row.chunk_id)
             document.add_unsigned("document_id", row.document_id)
             document.add_text("collection", row.collection)
             document.add_unsigned("place", place_of(row.collection))
             document.add_unsigned("list", row.list_id)
-            about, text = prepared(heading, language), prepared(row.text, language)
-            document.add_text(f"text_{language}", f"{about}\n{text}")
-            document.add_text(f"heading_{language}", about)
+            for field, text in texts_of(row).items():
+                document.add_text(field, text)
             writer.add_document(document)
 
     def delete_document(self, document_id: int) -> None:
@@ -149,11 +190,6 @@ class LexicalIndex:
         ids = readable.searcher.fast_field_values("chunk_id", [address for _, address in hits])
         return [(int(i), float(score)) for i, (score, _) in zip(ids, hits, strict=True)]
 
-    def content_terms(self, text: str, language: str) -> list[str]:
-        """The stems of the words of `text` that carry meaning, in order, with repeats."""
-        field = _field(language)
-        return list(self._content[field].analyze(prepared(text, field, content=True)))
-
     def idf(self, term: str, language: str, access: Access) -> float:
         """Inverse document frequency of a stem in what a caller may read; > 0."""
         return self._readable(access).idf(f"text_{_field(language)}", term)
@@ -191,27 +227,13 @@ class LexicalIndex:
                 queries.append(tantivy.Query.boost_query(found, weight * correction))
         return [(tantivy.Occur.Should, word) for word in queries]
 
-    def _weights(self, query: str) -> dict[Word, float]:
-        """The words of a query in every field where they are looked for, with their weights."""
-        asked_in = question_language(query, fallback="")
-        weights: dict[Word, float] = {}
-        for language in FIELDS:
-            own = not asked_in or language == _field(asked_in)
-            weight = 1.0 if own else FOREIGN_WEIGHT
-            for word, n in self._query_words(query, language):
-                weights[f"text_{language}", word] = n * weight
-                weights[f"heading_{language}", word] = n * weight * HEADING_WEIGHT
-        return weights
 
-    def _query_words(self, query: str, language: str) -> list[tuple[str, int]]:
-        """Those that carry meaning, and how often each comes; all of them where none does.
-
-        What a long question comes back to is what it is about.
-        """
-        words = self.content_terms(query, language) or self._all[language].analyze(
-            prepared(query, language)
-        )
-        return list(Counter(words).items())[:MAX_QUERY_WORDS]
+def texts_of(row: IndexRow) -> dict[str, str]:
+    """What of a chunk goes into which field, made ready for the analyzer of its language."""
+    language = _field(row.language)
+    heading = "\n".join(filter(None, (row.title, row.name, row.heading)))
+    about, text = prepared(heading, language), prepared(row.text, language)
+    return {f"text_{language}": f"{about}\n{text}", f"heading_{language}": about}
 
 
 def _bring(file: Path, target: Path, *, link: bool) -> None:

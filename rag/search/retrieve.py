@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from rag.errors import NotFound
 from rag.search.embed import Embedder
 from rag.search.fuse import fuse, refined, share_read
-from rag.search.indexes import Indexes
+from rag.search.interface import Pair
 from rag.search.passages import Passage, lifted, merge
 from rag.store import Store
 from rag.text import valid_unicode
@@ -41,7 +41,7 @@ class Retriever:
     """Answers queries. Thread-safe."""
 
     def __init__(
-        self, store: Store, indexes: Indexes, embedder: Embedder, dense_weight: float
+        self, store: Store, indexes: Pair, embedder: Embedder, dense_weight: float
     ) -> None:
         self._store = store
         self._indexes = indexes

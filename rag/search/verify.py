@@ -1,12 +1,12 @@
 """Proof that store, originals and both indexes agree, as `citadel verify` asks for it."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence, Set
 
 from rag.search.chosen import FOLDER
-from rag.search.dense import DenseIndex
 from rag.search.embed import model_sha256
-from rag.search.indexes import Setting, open_indexes
+from rag.search.indexes import Where, open_indexes
+from rag.search.interface import Dense
 from rag.search.snapshot import faults
 from rag.store import Store
 from rag.types import IndexRow
@@ -16,7 +16,7 @@ SAME = 0.99  # cosine from which two vectors are the same but for the index's ro
 
 
 def verify(
-    store: Store, model_id: str, dim: int, setting: Setting, say: Callable[[str], None]
+    store: Store, model_id: str, dim: int, setting: Where, say: Callable[[str], None]
 ) -> list[str]:
     """Everything that is wrong, as sentences; empty when the three agree.
 
@@ -38,15 +38,17 @@ def verify(
         stored: set[int] = set()
         of_this_model: set[int] = set()
         different: list[int] = []
+        held = indexes.dense.ids()
+        among = set(held)
         with store.reading(model_id=model_id) as (seq, batches):
             for rows in batches:
                 stored.update(row.chunk_id for row in rows)
                 mine = [row for row in rows if row.model_id == model_id]
                 of_this_model.update(row.chunk_id for row in mine)
-                different += _different(mine, indexes.dense)
+                different += _different(mine, indexes.dense, among)
             if seq != indexes.seq:
                 return [*problems, "the store changed meanwhile; run `citadel verify` again"]
-        problems += _compare("dense", indexes.dense.ids(), of_this_model)
+        problems += _compare("dense", held, of_this_model)
         problems += _compare("lexical", indexes.lexical.ids(), stored)
         if different:
             problems.append(
@@ -77,9 +79,8 @@ def _damaged_models(store: Store) -> list[str]:
     ]
 
 
-def _different(rows: Sequence[IndexRow], dense: DenseIndex) -> list[int]:
+def _different(rows: Sequence[IndexRow], dense: Dense, held: Set[int]) -> list[int]:
     """Chunks whose vector in the index is not the store's."""
-    held = set(dense.ids())
     both = [row for row in rows if row.chunk_id in held]
     if not both:
         return []

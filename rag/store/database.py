@@ -2,6 +2,7 @@
 
 import errno
 import fcntl
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -38,6 +39,7 @@ class Database:
 
     def __init__(self, engine: Engine, data_dir: Path) -> None:
         self._engine = engine
+        self._data_dir = data_dir
         self.head_file = HeadFile(data_dir)
         if engine.dialect.name == "sqlite":
             self._reader = self._snapshot_reader = engine
@@ -89,6 +91,28 @@ class Database:
             head = connection.info.pop(audit.HEAD, None)
         if head is not None:
             self.head_file.write(head)
+
+    @contextmanager
+    def alone(self, name: str) -> Iterator[None]:
+        """One holder of this name at a time, over all processes that have the database open.
+
+        On PostgreSQL, which other machines use too, an advisory lock; else that of a file. Both end
+        with the process, however it ends.
+        """
+        if self._engine.dialect.name == "postgresql":
+            digest = hashlib.sha256(f"citadel {name}".encode()).digest()
+            key = int.from_bytes(digest[:8], "big", signed=True)
+            with self._begin(self._writer) as connection:
+                connection.execute(text("SET LOCAL lock_timeout = 0"))
+                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": key})
+                yield
+            return
+        descriptor = os.open(self._data_dir / f"{name}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
 
     def squeeze(self) -> None:
         """Give back every page that is in use no more, so that nothing deleted is left in one."""

@@ -5,7 +5,7 @@ process wrote it. Reading for a person always takes an `Access`; there is no def
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -627,6 +627,10 @@ class Store:
         """
         with self._database.read_snapshot() as connection:
             yield changes.head(connection), changes.all_index_rows(connection, batch, model_id)
+
+    def alone(self, name: str) -> AbstractContextManager[None]:
+        """Wait until nobody else, in any process, does what goes by this name."""
+        return self._database.alone(name)
 
     def model_ids(self) -> set[str]:
         """The models that the stored vectors were made by."""

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from rag.search.indexes import Indexes, open_indexes, refresh_snapshots
+from rag.search.interface import Pair
 from rag.store import Store
 from rag.types import Access, Chunk, NewDocument, SourceFile, Vectors
 
@@ -86,7 +87,7 @@ def texts(store: Store, ids: Sequence[int], access: Access = ALL) -> list[str]:
     return [chunks[i].chunk.text for i in ids]
 
 
-def found(indexes: Indexes, store: Store, query: str, access: Access = ALL) -> set[str]:
+def found(indexes: Pair, store: Store, query: str, access: Access = ALL) -> set[str]:
     """The texts that either branch finds for a query."""
     indexes.catch_up()
     dense = indexes.search_dense(vectors([query])[0], 50, access)
@@ -99,7 +100,7 @@ def snapshot_folders(data_dir: Path) -> list[str]:
     return sorted(entry.name for entry in (data_dir / "snapshots").iterdir())
 
 
-def level(indexes: Indexes, store: Store) -> None:
+def level(indexes: Pair, store: Store) -> None:
     """Assert that both indexes hold what the store holds, once each."""
     indexes.catch_up()
     assert sorted(indexes.dense.ids()) == sorted(indexes.lexical.ids()) == stored_ids(store)

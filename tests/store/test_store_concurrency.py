@@ -145,3 +145,20 @@ def test_failed_transaction_leaves_nothing(store: Store) -> None:
         store.commit_source("docs", source("/m.eml"), documents, model_id="m")
     assert (store.head(), stored(store), store.sources("docs", "/")) == before
     assert commit(store, "/m.eml", "x")
+
+
+def test_what_goes_by_a_name_is_done_by_one_at_a_time(
+    store: Store, url: str, data_dir: Path
+) -> None:
+    with Store.open(url, data_dir=data_dir) as other, ThreadPoolExecutor(1) as thread:
+
+        def wait() -> str:
+            with other.alone("indexing"):
+                return "mine"
+
+        with store.alone("indexing"), other.alone("another thing"):
+            waiting = thread.submit(wait)
+            time.sleep(0.2)
+            assert not waiting.done()
+            assert commit(store, "/a", "others may write meanwhile")
+        assert waiting.result(timeout=30) == "mine"
