@@ -21,7 +21,7 @@ from pathlib import Path
 
 from ingest.chunk import prepare
 from ingest.parse.model import Attachment, Job, Parsed
-from ingest.parse.pool import ParserPool
+from ingest.parse.pool import Parsers
 from ingest.plan import Task
 from ingest.work import MAX_DEPTH, MAX_PARTS, Gate, Part, Work, weigh
 from rag.errors import Forgotten, ParseError
@@ -43,7 +43,7 @@ class Means:
     """What the pipeline works with."""
 
     originals: Originals
-    pool: ParserPool
+    pool: Parsers
     embedder: Embedder
     ocr_languages: str
     max_unparsed: int

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from ingest.access import Closed
 from ingest.level import Keeping
@@ -28,6 +28,9 @@ from rag.search.embed import Embedder
 from rag.settings import Settings
 from rag.store import Readers, Said, Store
 from rag.types import SourceFile
+
+if TYPE_CHECKING:
+    from ingest.parse.pool import Parsers
 
 MAX_WORKERS = 3  # unless set: more parsers than that outrun the embedding and only cost memory
 
@@ -239,16 +242,12 @@ def _touch(site: Site, touched: list[SourceFile], collection: str) -> Iterator[T
 def _ingest(
     site: Site, tasks: list[Task], collection: str, report: Report, keeping: Keeping
 ) -> None:
-    from ingest.parse.pool import ParserPool
     from ingest.pipeline import Means, Pipeline
 
     settings = site.settings
     site.progress.stage("loading the model")
     embedder = site.embedder()
-    workers = settings.ingest_workers or min(MAX_WORKERS, len(os.sched_getaffinity(0)))
-    pool = ParserPool(
-        workers, timeout_s=settings.parse_timeout_s, memory_bytes=settings.parse_memory_bytes
-    )
+    pool, workers = _parsers(settings)
     means = Means(site.store.originals, pool, embedder, settings.ocr_languages, workers + 2)
     site.progress.begin(len(tasks), sum(task.seen.size_bytes for task in tasks))
     site.progress.stage("")
@@ -259,6 +258,21 @@ def _ingest(
             keeping.look()
             if stop.is_set():
                 raise KeyboardInterrupt
+
+
+def _parsers(settings: Settings) -> "tuple[Parsers, int]":
+    """Where files are parsed, and how many at a time."""
+    from ingest.parse.pool import ParserPool
+
+    timeout_s, memory_bytes = settings.parse_timeout_s, settings.parse_memory_bytes
+    here = settings.ingest_workers or min(MAX_WORKERS, len(os.sched_getaffinity(0)))
+    if settings.ray_address is None:
+        return ParserPool(here, timeout_s=timeout_s, memory_bytes=memory_bytes), here
+    from ingest.parse.ray_pool import RayPool
+
+    wanted = here if settings.ray_address == "local" else settings.ingest_workers
+    pool = RayPool(settings.ray_address, wanted, timeout_s=timeout_s, memory_bytes=memory_bytes)
+    return pool, pool.workers
 
 
 def _commit(site: Site, work: Work, collection: str, report: Report) -> None:

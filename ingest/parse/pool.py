@@ -19,7 +19,7 @@ import time
 from concurrent.futures import Future
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import BinaryIO, Protocol, Self
 
 import msgspec
 import psutil
@@ -37,6 +37,25 @@ _READ_BYTES = 1024**2
 
 _WORKER = (sys.executable, "-P", "-m", "ingest.parse.worker")
 _WORD_BYTES = 24  # six float32, see `model.Element.words`
+
+
+class Parsers(Protocol):
+    """Where files are parsed, as the pipeline sees it: here, or by `ray_pool` on other machines."""
+
+    def submit(self, job: Job) -> Future[Parsed]:
+        """Queue a file. The future raises `ParseError`; how many are queued is for the caller."""
+
+    def close(self) -> None:
+        """Cancel what waits, end what runs, and wait until it is gone."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None: ...
 
 
 class ParserPool:
@@ -204,7 +223,7 @@ class _Process:
                 "one document",
                 hint="Split the file.",
             )
-        return _checked(kind, self._receive(length, deadline))
+        return checked(kind, self._receive(length, deadline))
 
     def is_worn(self) -> bool:
         """Whether a fresh process should take over: after many files, or one that left it big."""
@@ -299,7 +318,12 @@ def _clear_leftovers() -> None:
 _FATAL = frozenset({"timeout", "memory", "crashed", "too_large"})
 
 
-def _checked(kind: bytes, body: bytes) -> Parsed:
+def checked(kind: bytes, body: bytes) -> Parsed:
+    """A worker's answer.
+
+    Raises:
+        ParseError: the worker's own, or `crashed` where nobody can make sense of it.
+    """
     try:
         if kind != PARSED:
             failure = msgspec.msgpack.decode(body, type=Failure)

@@ -1,4 +1,4 @@
-"""A Milvus for tests: a file of milvus-lite, emptied between them, as one takes long to start."""
+"""A Milvus for tests: a file of milvus-lite, emptied between them, as starting takes a second."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
