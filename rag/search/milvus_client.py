@@ -26,7 +26,7 @@ CALL_TIMEOUT_S = 30.0
 WRITE_TIMEOUT_S = 300.0  # of a batch, a flush, a collection's loading
 PAGE_ROWS = 10_000  # read at a time; Milvus gives at most 16,384
 KEY = "chunk_id"
-NOT_FOUND = 100  # Milvus's code for a collection that is not there
+NOT_FOUND, NOT_LOADED = 100, 101  # Milvus's codes of a collection
 EXTRA = 'pip install "citadel-rag[milvus]"'
 HINT = "Check that Milvus runs and can be reached at CITADEL_INDEX_URL; then try again."
 IN_USE = (
@@ -117,8 +117,8 @@ class Milvus:
         self, name: str, asked: Sequence[Any], k: int, condition: str, options: Row
     ) -> list[list[tuple[int, float]]]:
         """For each vector asked for the `k` best rows by inner product, as (key, product)."""
-        with translated():
-            found = self._client.search(
+        found = self._ask(
+            lambda: self._client.search(
                 name,
                 data=list(asked),
                 limit=k,
@@ -127,48 +127,62 @@ class Milvus:
                 timeout=CALL_TIMEOUT_S,
                 **options,
             )
-            return [[(int(hit[KEY]), float(hit["distance"])) for hit in hits] for hits in found]
+        )
+        return [[(int(hit[KEY]), float(hit["distance"])) for hit in hits] for hits in found]
 
     def count(self, name: str, condition: str, level: Level) -> int:
         """How many rows meet a condition."""
-        with translated():
-            (row,) = self._client.query(
-                name,
-                filter=condition,
-                output_fields=["count(*)"],
-                consistency_level=level,
-                timeout=CALL_TIMEOUT_S,
-            )
-            return int(row["count(*)"])
+        (row,) = self._query(name, condition, ["count(*)"], level)
+        return int(row["count(*)"])
 
     def rows(self, name: str, condition: str, fields: Sequence[str]) -> list[dict[str, Any]]:
         """The rows that meet a condition, at most some thousand, as of this moment."""
-        with translated():
-            return list(
+        return self._query(name, condition, fields, "Strong")
+
+    def keys(self, name: str) -> list[int]:
+        """The keys of all rows."""
+        return self._ask(lambda: list(self._paged(name)))
+
+    def _query(
+        self, name: str, condition: str, fields: Sequence[str], level: Level
+    ) -> list[dict[str, Any]]:
+        return self._ask(
+            lambda: list(
                 self._client.query(
                     name,
                     filter=condition,
                     output_fields=list(fields),
-                    consistency_level="Strong",
+                    consistency_level=level,
                     timeout=CALL_TIMEOUT_S,
                 )
             )
+        )
 
-    def keys(self, name: str) -> list[int]:
-        """The keys of all rows."""
+    def _paged(self, name: str) -> Iterator[int]:
+        pages = self._client.query_iterator(
+            name,
+            batch_size=PAGE_ROWS,
+            output_fields=[KEY],
+            consistency_level="Strong",
+            timeout=CALL_TIMEOUT_S,
+        )
+        while page := pages.next():
+            yield from (int(row[KEY]) for row in page)
+        pages.close()
+
+    def _ask(self, question: Callable[[], T]) -> T:
+        """The answer; after a restart of milvus-lite, collections have to be loaded for it."""
+        from pymilvus.exceptions import MilvusException
+
         with translated():
-            pages = self._client.query_iterator(
-                name,
-                batch_size=PAGE_ROWS,
-                output_fields=[KEY],
-                consistency_level="Strong",
-                timeout=CALL_TIMEOUT_S,
-            )
-            found: list[int] = []
-            while page := pages.next():
-                found += [int(row[KEY]) for row in page]
-            pages.close()
-        return found
+            try:
+                return question()
+            except MilvusException as error:
+                if error.code != NOT_LOADED:
+                    raise
+            for name in self._client.list_collections(timeout=CALL_TIMEOUT_S):
+                self._client.load_collection(name, timeout=WRITE_TIMEOUT_S)
+            return question()
 
 
 class Shelf:

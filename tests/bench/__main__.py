@@ -28,6 +28,7 @@ NAMES = (
     "followups",
     "admission",
     "switching",
+    "scaleout",
 )
 
 

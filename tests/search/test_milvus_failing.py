@@ -11,6 +11,7 @@ from milvus_samples import emptied, kept_open
 
 from rag.errors import ConfigError, SearchIndexError
 from rag.search.indexes import open_indexes
+from rag.search.milvus import holding
 from rag.search.milvus_client import Milvus
 from rag.settings import load_settings
 from rag.store import Store
@@ -67,6 +68,18 @@ def test_without_the_extra_it_says_what_to_install(
     with pytest.raises(ConfigError) as caught:
         open_indexes(store, MODEL, DIM, IndexServer(str(tmp_path / "index.db")), print)
     assert "citadel-rag[milvus]" in caught.value.hint
+
+
+def test_a_file_that_was_closed_is_found_as_it_was(store: Store, tmp_path: Path) -> None:
+    server = IndexServer(str(tmp_path / "index.db"))
+    document = commit(store, "/a.txt", "notice period", "travel costs")
+    open_indexes(store, MODEL, DIM, server, print).close()
+    assert holding(server, [document]) == ["citadel_model_a_1_vectors", "citadel_model_a_1_words"]
+    assert holding(server, [document + 1]) == []
+    with open_indexes(store, MODEL, DIM, server, print) as pair:
+        assert not pair.rebuilt
+        assert found(pair, store, "notice") == {"notice period", "travel costs"}
+        level(pair, store)
 
 
 def test_an_index_that_somebody_has_emptied_is_built_anew(store: Store, tmp_path: Path) -> None:
