@@ -186,6 +186,7 @@ class RayPool:
 
 def _ray() -> Any:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"  # it would tell its maker of each cluster
+    os.environ.setdefault("RAY_gcs_server_port_wait_time_s", f"{START_TIMEOUT_S:.0f}")
     try:
         import ray
         import ray.exceptions
@@ -212,7 +213,8 @@ def _connect(ray: Any, address: str, workers: int | None) -> str | None:
         ray.init(**given, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         shutil.rmtree(folder, ignore_errors=True)
-        raise IngestError(f"no Ray cluster is found at {address}", hint=HINT) from error
+        missing = f"is found at {address}" if address != LOCAL else "can be started here"
+        raise IngestError(f"no Ray cluster {missing}", hint=HINT) from error
     if threading.current_thread() is threading.main_thread():
         for number, handler in handlers.items():
             signal.signal(number, handler)  # how a run ends is for whoever runs it

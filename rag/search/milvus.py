@@ -6,12 +6,13 @@ be done again. A build goes into collections of its own while the old ones are s
 takes their place; each process finds out when it next looks, or when what it asks is gone.
 """
 
+import json
 import re
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any
 
@@ -30,6 +31,7 @@ from rag.types import Access, Change, IndexRow, IndexServer
 PREFIX = "citadel_"
 STATES = f"{PREFIX}states"  # a row for each model
 FORMAT = 1  # of what the collections hold, besides the words' own
+SAMPLE, ENOUGH = 5000, 1000  # chunks that the fields' lengths are learnt from
 BATCH = 500  # changes, or chunks of a build, written at a time
 SETTLED_S = 30.0
 APPLYING, BUILDING = "index-applying", "index-building"  # what one process does at a time
@@ -43,6 +45,8 @@ class State:
     seq: int
     erased: int  # the newest deletion that it is without
     format: str
+    sampled: int  # chunks that were there to learn the fields' lengths from
+    average_words: str  # of a field, as JSON
 
 
 class MilvusIndexes(AbstractContextManager["MilvusIndexes"]):
@@ -59,7 +63,8 @@ class MilvusIndexes(AbstractContextManager["MilvusIndexes"]):
         self._key = re.sub(r"\W", "_", model_id)[:16]
         self._format = f"{FORMAT}.{milvus_lexical.SCHEMA}, {SCHEMA_VERSION}"
         self._moved = time.monotonic()
-        self._generation = self._erased = 0
+        usual = json.dumps(milvus_lexical.USUAL_WORDS)
+        self._taken = State(0, -1, 0, self._format, 0, usual)
         self.seq = -1
         self.rebuilt = False
         self._milvus = Milvus(server)
@@ -96,8 +101,7 @@ class MilvusIndexes(AbstractContextManager["MilvusIndexes"]):
                 return  # another process was quicker
             with self._store.alone(APPLYING):
                 if self._see():
-                    for seq in self._followed(self._generation, self.seq):
-                        state = State(self._generation, seq, self._erased, self._format)
+                    for state in self._followed(self._taken):
                         self._note(state)
                         self._take(state)
                     return
@@ -118,8 +122,8 @@ class MilvusIndexes(AbstractContextManager["MilvusIndexes"]):
         self.drop_forgotten()
 
     def outgrown(self) -> bool:
-        """Never: Milvus divides its collections by itself."""
-        return False
+        """Whether it was built before there were chunks to learn the fields' lengths from."""
+        return self._taken.sampled < ENOUGH <= self._store.stats().chunks
 
     def drop_forgotten(self) -> bool:
         """Have the index built anew where something was forgotten since; False where nothing was.
@@ -128,9 +132,9 @@ class MilvusIndexes(AbstractContextManager["MilvusIndexes"]):
         included.
         """
         newest = self._store.erasure.newest()
-        if newest <= self._erased:
+        if newest <= self._taken.erased:
             return False
-        if not self._see() or newest > self._erased:
+        if not self._see() or newest > self._taken.erased:
             self._build(unless_there=True)
         return True
 
@@ -150,11 +154,7 @@ class MilvusIndexes(AbstractContextManager["MilvusIndexes"]):
         state = self._state()
         if state is None or state.format != self._format or state.seq > self._store.head():
             return False  # no index, an older version's, or of another store
-        if (state.generation, state.seq, state.erased) != (
-            self._generation,
-            self.seq,
-            self._erased,
-        ):
+        if state != self._taken:
             self._take(state)
         return True
 
@@ -176,7 +176,7 @@ class MilvusIndexes(AbstractContextManager["MilvusIndexes"]):
         self.dense.shelf.name = self._name(state.generation, "vectors")
         self.lexical.shelf.name = self._name(state.generation, "words")
         self.lexical.changed()
-        self._generation, self.seq, self._erased = state.generation, state.seq, state.erased
+        self._taken, self.seq = state, state.seq
 
     def _state(self) -> State | None:
         try:
@@ -194,31 +194,33 @@ class MilvusIndexes(AbstractContextManager["MilvusIndexes"]):
 
     # Changes
 
-    def _followed(self, generation: int, seq: int) -> Iterator[int]:
-        """Apply what follows a change; yields how far it is. The caller is alone in doing so."""
-        while changes := self._store.changes(seq, BATCH):
-            self._apply(generation, changes)
-            seq = changes[-1].seq
-            yield seq
+    def _followed(self, state: State) -> Iterator[State]:
+        """Apply what follows a state; yields how far it is. The caller is alone in doing so."""
+        while changes := self._store.changes(state.seq, BATCH):
+            self._apply(state, changes)
+            state = replace(state, seq=changes[-1].seq)
+            yield state
 
-    def _apply(self, generation: int, changes: list[Change]) -> None:
+    def _apply(self, state: State, changes: list[Change]) -> None:
         """Bring the chunks that changed level with the store as it is now. Can be done again."""
         latest = {change.document_id: change for change in changes}
         wanted = [i for c in latest.values() if c.op == "put" for i in c.chunk_ids]
         rows = self._store.index_rows(wanted, self._model_id)
         touched = {i for change in changes for i in change.chunk_ids}
-        self._write(generation, rows)
+        self._write(state, rows)
         mine = {row.chunk_id for row in rows if row.model_id == self._model_id}
         gone = touched - {row.chunk_id for row in rows}
-        self._milvus.delete(self._name(generation, "vectors"), sorted(touched - mine))
-        self._milvus.delete(self._name(generation, "words"), sorted(gone))
+        self._milvus.delete(self._name(state.generation, "vectors"), sorted(touched - mine))
+        self._milvus.delete(self._name(state.generation, "words"), sorted(gone))
 
-    def _write(self, generation: int, rows: list[IndexRow]) -> None:
+    def _write(self, state: State, rows: list[IndexRow]) -> None:
+        average_words = json.loads(state.average_words)
+        vectors, words = (self._name(state.generation, what) for what in ("vectors", "words"))
         for start in range(0, len(rows), BATCH):
             some = rows[start : start + BATCH]
             mine = [row for row in some if row.model_id == self._model_id]
-            self._milvus.upsert(self._name(generation, "vectors"), milvus_dense.records(mine))
-            self._milvus.upsert(self._name(generation, "words"), self.lexical.records(some))
+            self._milvus.upsert(vectors, milvus_dense.records(mine))
+            self._milvus.upsert(words, self.lexical.records(some, average_words))
 
     # A build
 
@@ -226,16 +228,15 @@ class MilvusIndexes(AbstractContextManager["MilvusIndexes"]):
         """Build a new generation and put it in the place of the one in use, if there is one."""
         with self._store.alone(BUILDING):
             erased = self._store.erasure.newest()  # before the store is read
-            if unless_there and self._is_there() and erased <= self._erased:
+            if unless_there and self._is_there() and erased <= self._taken.erased:
                 return  # another process has done it meanwhile
             self.rebuilt = True
             _create_states(self._milvus)
             own, others = self._collections()
             generation = max((int(name.split("_")[-2]) for name in own), default=0) + 1
-            seq = self._fill(generation)
+            state = self._filled(generation, erased)
             with self._lock, self._store.alone(APPLYING):
-                seq = max([seq, *self._followed(generation, seq)])
-                state = State(generation, seq, erased, self._format)
+                *_, state = [state, *self._followed(state)]
                 self._note(state)
                 self._take(state)
             for name in own + (others if erased else []):
@@ -247,19 +248,25 @@ class MilvusIndexes(AbstractContextManager["MilvusIndexes"]):
         mine = f"{PREFIX}{self._key}_"
         return [n for n in names if n.startswith(mine)], [n for n in names if mine not in n]
 
-    def _fill(self, generation: int) -> int:
-        """Write every chunk of the store; returns the change that they are level with."""
+    def _filled(self, generation: int, erased: int) -> State:
+        """Write every chunk of the store into new collections."""
         n_chunks = self._store.stats().chunks
         if n_chunks:
             self._say(f"building the indexes of {n_chunks:,} chunks in Milvus")
         milvus_dense.create(self._milvus, self._name(generation, "vectors"), self._dim)
         milvus_lexical.create(self._milvus, self._name(generation, "words"))
+        with self._store.reading(SAMPLE, model_id=self._model_id) as (_, batches):
+            sample = next(batches, [])
+        average_words = milvus_lexical.USUAL_WORDS | self.lexical.average_words(sample)
         with self._store.reading(BATCH, model_id=self._model_id) as (seq, batches):
+            state = State(
+                generation, seq, erased, self._format, len(sample), json.dumps(average_words)
+            )
             for rows in batches:
-                self._write(generation, rows)
+                self._write(state, rows)
         for what in ("vectors", "words"):
             self._milvus.flush(self._name(generation, what))
-        return seq
+        return state
 
 
 def holding(server: IndexServer, documents: list[int]) -> list[str]:
@@ -276,9 +283,10 @@ def holding(server: IndexServer, documents: list[int]) -> list[str]:
 def _create_states(milvus: Milvus) -> None:
     key = {"field_name": "model", "datatype": "VARCHAR", "is_primary": True}
     fields: list[dict[str, Any]] = [{**key, "max_length": 16}]
-    numbers = ("generation", "seq", "erased")
+    numbers = ("generation", "seq", "erased", "sampled")
     fields += [{"field_name": name, "datatype": "INT64"} for name in numbers]
-    fields.append({"field_name": "format", "datatype": "VARCHAR", "max_length": 200})
+    texts = ("format", "average_words")
+    fields += [{"field_name": name, "datatype": "VARCHAR", "max_length": 999} for name in texts]
     # A collection without a vector is refused.
     fields.append({"field_name": "nothing", "datatype": "FLOAT_VECTOR", "dim": 2})
     milvus.create(

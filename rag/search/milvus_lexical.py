@@ -11,7 +11,7 @@ What is held of a text is the hashes of its stems. Two stems in four thousand mi
 import hashlib
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache, partial
 
 from rag.search.lexical import Words
@@ -22,9 +22,9 @@ from rag.types import Access, IndexRow
 
 SCHEMA = 1
 K1, B = 1.2, 0.75  # as in Tantivy
-# Words in a field, about, by which BM25 tells a long one. A vector is made once, so it can't follow
-# the index's own average, and being wrong by a half moves all chunks' weights alike.
-AVERAGE_WORDS = {"text": 120.0, "heading": 12.0}
+# Words in a field, by which BM25 tells a long one, until there are chunks to measure. A chunk's
+# vector can't follow the average, so it is that of a sample of the store when the index was built.
+USUAL_WORDS = {"text": 120.0, "heading": 12.0}
 FEW = 4096  # chunks that have a word: so many are listed rather than counted
 ASKED_AT_ONCE = 256  # words
 HASHES = 2**32 - 2  # places of a sparse vector from 1 on
@@ -61,9 +61,17 @@ class MilvusLexical(Words):
         self.shelf = shelf
         self._counted = Counted()
 
-    def records(self, rows: Sequence[IndexRow]) -> list[Row]:
+    def records(self, rows: Sequence[IndexRow], average_words: Mapping[str, float]) -> list[Row]:
         """The rows of chunks, as Milvus takes them."""
-        return [self._record(row) for row in rows]
+        return [self._record(row, average_words) for row in rows]
+
+    def average_words(self, rows: Sequence[IndexRow]) -> dict[str, float]:
+        """How many words a field of these chunks has, whatever its language."""
+        sums: Counter[str] = Counter()
+        for row in rows:
+            for field, stems in self.stems(row).items():
+                sums[_kind(field)] += len(stems)
+        return {kind: max(1.0, total / len(rows)) for kind, total in sums.items()}
 
     def changed(self) -> None:
         """Forget what was counted."""
@@ -104,10 +112,11 @@ class MilvusLexical(Words):
     def __len__(self) -> int:
         return self.shelf.count("chunk_id >= 0")
 
-    def _record(self, row: IndexRow) -> Row:
+    def _record(self, row: IndexRow, average_words: Mapping[str, float]) -> Row:
         places: dict[int, float] = {}
         for field, stems in self.stems(row).items():
-            for stem, weight in _weighed(field, stems):
+            average = average_words.get(_kind(field), USUAL_WORDS["text"])
+            for stem, weight in _weighed(stems, average):
                 places[hashed(field, stem)] = weight
         listed = " ".join(f"{each:08x}" for each in places)[:MAX_STEMS_BYTES]
         return {**keys(row), "stems": listed, "words": places or {NO_STEM: 1.0}}
@@ -141,9 +150,13 @@ class MilvusLexical(Words):
         return self.shelf.count(f"{readable(access)} and text_match(stems, '{hashed(*word):08x}')")
 
 
-def _weighed(field: str, stems: Sequence[str]) -> Iterable[tuple[str, float]]:
+def _kind(field: str) -> str:
+    """A field's name without the language."""
+    return field.rpartition("_")[0]
+
+
+def _weighed(stems: Sequence[str], average: float) -> Iterable[tuple[str, float]]:
     """Each stem with what BM25 makes of its frequency."""
-    average = AVERAGE_WORDS.get(field.rpartition("_")[0], AVERAGE_WORDS["text"])
     norm = K1 * (1 - B + B * len(stems) / average)
     return ((stem, n * (K1 + 1) / (n + norm)) for stem, n in Counter(stems).items())
 

@@ -26,6 +26,7 @@ from rag.search.dense import DenseIndex
 from rag.search.fuse import fuse
 from rag.search.interface import Dense, Lexical
 from rag.search.lexical import LexicalIndex
+from rag.search.milvus import SAMPLE
 from rag.search.milvus_client import Milvus, Shelf
 from rag.search.milvus_dense import MilvusDense
 from rag.search.milvus_lexical import MilvusLexical
@@ -193,9 +194,10 @@ def _milvus(kind: str) -> Callable[[Made, Path], AbstractContextManager[Built]]:
 
 
 def _fill(milvus: Milvus, lexical: MilvusLexical, rows: list[IndexRow]) -> None:
+    average_words = lexical.average_words(rows[:SAMPLE])
     milvus_lexical.create(milvus, "w")
     for start in range(0, len(rows), BATCH):
-        milvus.upsert("w", lexical.records(rows[start : start + BATCH]))
+        milvus.upsert("w", lexical.records(rows[start : start + BATCH], average_words))
     milvus.flush("w")
 
 
