@@ -211,7 +211,7 @@ def _connect(ray: Any, address: str, workers: int | None) -> str | None:
     try:
         _knock(address)
         ray.init(**given, log_to_driver=False, logging_level=logging.ERROR)
-    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+    except Exception as error:  # Ray raises plain ones, too
         shutil.rmtree(folder, ignore_errors=True)
         missing = f"is found at {address}" if address != LOCAL else "can be started here"
         raise IngestError(f"no Ray cluster {missing}", hint=HINT) from error
