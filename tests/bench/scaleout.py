@@ -181,7 +181,9 @@ def _milvus(kind: str) -> Callable[[Made, Path], AbstractContextManager[Built]]:
                 for start in range(0, len(made.rows), BATCH):
                     milvus.upsert("v", milvus_dense.records(made.rows[start : start + BATCH]))
                 milvus.flush("v")
-                dense.search(made.asked[0], 1, access)  # waits for what is built aside
+                while kind == "HNSW" and not list(folder.rglob("*.hnsw.idx")):
+                    time.sleep(0.1)  # the graph is built aside
+                dense.search(made.asked[0], 1, access)
                 if lexical is not None:
                     _fill(milvus, lexical, made.rows)
                     lexical.search(made.questions[0], 1, access)
