@@ -26,7 +26,7 @@ class Dense(Protocol):
         """Chunk ids of everything that a search can return."""
 
     def vectors(self, ids: Sequence[int]) -> Vectors:
-        """The vectors as the index holds them, shape (len(ids), dim); every id must be there."""
+        """The vectors as the index holds them, shape (len(ids), dim); zeros for an unknown id."""
 
     def __len__(self) -> int: ...
 

@@ -135,9 +135,11 @@ class Milvus:
         (row,) = self._query(name, condition, ["count(*)"], level)
         return int(row["count(*)"])
 
-    def rows(self, name: str, condition: str, fields: Sequence[str]) -> list[dict[str, Any]]:
-        """The rows that meet a condition, at most some thousand, as of this moment."""
-        return self._query(name, condition, fields, "Strong")
+    def rows(
+        self, name: str, condition: str, fields: Sequence[str], level: Level = "Strong"
+    ) -> list[dict[str, Any]]:
+        """The rows that meet a condition, at most some thousand."""
+        return self._query(name, condition, fields, level)
 
     def keys(self, name: str) -> list[int]:
         """The keys of all rows."""
@@ -217,7 +219,7 @@ class Shelf:
 
     def rows(self, condition: str, fields: Sequence[str]) -> list[dict[str, Any]]:
         """See `Milvus.rows`."""
-        return self._ask(lambda name: self.milvus.rows(name, condition, fields))
+        return self._ask(lambda name: self.milvus.rows(name, condition, fields, self._level()))
 
     def _ask(self, question: Callable[[str], T]) -> T:
         try:

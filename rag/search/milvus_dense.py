@@ -70,13 +70,14 @@ class MilvusDense:
         return self.shelf.keys()
 
     def vectors(self, ids: Sequence[int]) -> Vectors:
-        """The vectors as the index holds them, shape (len(ids), dim); every id must be there."""
+        """The vectors as the index holds them, shape (len(ids), dim); zeros for an unknown id."""
         held: dict[int, NDArray[np.float32]] = {}
         for start in range(0, len(ids), GET_ROWS):
             some = f"chunk_id in {list(ids[start : start + GET_ROWS])}"
             for row in self.shelf.rows(some, ["chunk_id", "vector"]):
                 held[row["chunk_id"]] = np.asarray(row["vector"], np.float32)
-        return np.array([held[i] for i in ids], np.float32).reshape(-1, self.dim)
+        nothing = np.zeros(self.dim, np.float32)
+        return np.array([held.get(i, nothing) for i in ids], np.float32).reshape(-1, self.dim)
 
     def __len__(self) -> int:
         return self.shelf.count("chunk_id >= 0")

@@ -168,6 +168,19 @@ def test_vectors_of_another_model_never_enter(store: Store, opened: Open) -> Non
     assert len(pair.dense.ids()) == 1, "and the first model's are left alone"
 
 
+def test_vectors_are_given_back_and_are_nothing_for_what_is_not_there(
+    store: Store, opened: Open
+) -> None:
+    commit(store, "/a.txt", "notice period", "travel costs")
+    pair = opened()
+    first, second = pair.dense.ids()
+    given = pair.dense.vectors([second, 4711, first])
+    assert given == pytest.approx(
+        np.stack([vectors(["travel costs"])[0], np.zeros(DIM), vectors(["notice period"])[0]]),
+        abs=1e-6,
+    )
+
+
 def test_words_of_no_meaning_or_of_no_document_find_nothing(store: Store, opened: Open) -> None:
     commit(store, "/a.txt", "notice period")
     pair = opened()
