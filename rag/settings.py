@@ -54,7 +54,7 @@ class Settings(BaseSettings):
         description="Arithmetic of the embedding model on OpenVINO; auto takes the fastest that the"
         " processor has and that keeps the model's vectors.",
     )
-    dense_index: Literal["auto", "flat", "sq8"] = Field(
+    dense_index: Literal["auto", "flat", "sq8", "ivf"] = Field(
         "auto", description="Type of the FAISS index; auto chooses by size (BENCHMARKS.md)."
     )
     index_url: str | None = Field(
@@ -306,7 +306,7 @@ class Settings(BaseSettings):
         return self.database_url or f"sqlite:///{self.data_dir / 'citadel.db'}"
 
     @property
-    def index(self) -> Literal["auto", "flat", "sq8"] | IndexServer:
+    def index(self) -> Literal["auto", "flat", "sq8", "ivf"] | IndexServer:
         """Where the indexes are: in each process, of this type, or on a server."""
         if self.index_url is None:
             return self.dense_index

@@ -63,11 +63,12 @@ def list_audit(
 
 async def keep(backing: Backing) -> None:
     """Until cancelled: send records on and remove old ones, as the settings say, let go of what has
-    been forgotten, and follow the store to another embedding model."""
+    been forgotten, keep the indexes level, and follow the store to another embedding model."""
     await backing.done.wait()
     if backing.error is not None:
         return
     appliance = backing.appliance()
+    appliance.keep_level()
     keeper = Keeper(appliance.store, appliance.settings)
     while True:
         if keeper.has_work:

@@ -4,33 +4,46 @@ Each process holds its own: the dense index in memory, the lexical one in a priv
 links. It loads the newest sound snapshot, replays what has changed since, and from then on catches
 up at the start of every query, so that an acknowledged deletion is in force for the next one.
 Snapshots are shared and immutable; only `refresh_snapshots` and `rebuild` write them.
+
+A server has a thread that follows the log (`follow`), and loads an index of another type once an
+ingest has built one. Then a query applies itself only what is soon done; of a larger ingest it
+masks the deletions and leaves the rest to the thread.
 """
 
 import os
 import shutil
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, overload
+from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.errors import SearchIndexError
+from rag.errors import CitadelError, SearchIndexError
 from rag.search import snapshot
-from rag.search.dense import TRAINING_ROWS, DenseIndex, Kind, choose_kind
+from rag.search.coded import Kind
+from rag.search.dense import TRAINING_ROWS, DenseIndex, Setting, choose_kind
 from rag.search.interface import Pair
 from rag.search.lexical import SCHEMA_VERSION, LexicalIndex
 from rag.store import Store
 from rag.types import Access, IndexRow, IndexServer, Snapshot, Vectors
 
 Say = Callable[[str], None]
-Setting = Literal["auto", "flat", "sq8"]
 Where = Setting | IndexServer  # in each process, or on a server for all of them
-FORMAT = 2  # of the dense index's files
+FORMAT = 3  # of the dense index's files
 REPLAY_BATCH = 500  # changes applied at a time
+SOON_CHUNKS = 200  # that a query applies itself where another thread follows: some 40 ms
+FOLLOW_S = 0.5
+KINDS: dict[Setting, tuple[Kind, ...]] = {  # that may be loaded, until a better one is there
+    "auto": ("ivf", "sq8", "flat"),
+    "flat": ("flat",),
+    "sq8": ("sq8", "flat"),
+    "ivf": ("ivf", "flat"),
+}
 
 
 class Indexes(AbstractContextManager["Indexes"]):
@@ -42,14 +55,19 @@ class Indexes(AbstractContextManager["Indexes"]):
         self._dim = dim
         self._setting = setting
         self._say = say
-        self._lock = threading.Lock()
+        self._changing = threading.Lock()  # held by whoever moves the indexes on
+        self._held_long = False  # by one who takes seconds, for whom no query waits
+        self._masking = threading.Lock()
+        self._pending: deque[tuple[int, int]] = deque()  # changes seen: number and size
+        self._stop = threading.Event()
+        self._follower: threading.Thread | None = None
         self._without = store.erasure.newest()  # what was forgotten by the time of loading
         snapshot.clear_leftovers(store)
         self._work, self._claim = snapshot.claim_folder(store.data_dir / "work", "lexical")
         self.rebuilt = False
         try:
-            loaded = self._load()
-            self.dense, self.lexical, self.seq = loaded or self._build()
+            loaded = self._load(self._work)
+            self.dense, self.lexical, self.seq = loaded or self._build(self._work)
             self.snapshot_seq = self.seq if loaded else -1
             self.catch_up()
         except BaseException:
@@ -65,7 +83,10 @@ class Indexes(AbstractContextManager["Indexes"]):
         self.close()
 
     def close(self) -> None:
-        """Release the lexical index's private folder."""
+        """End the following and release the lexical index's private folder."""
+        self._stop.set()
+        if self._follower is not None:
+            self._follower.join()
         self.lexical.close()
         self._release()
 
@@ -74,28 +95,70 @@ class Indexes(AbstractContextManager["Indexes"]):
         os.close(self._claim)
 
     def catch_up(self) -> None:
-        """Apply every change acknowledged before this call."""
+        """Apply every change acknowledged before this call.
+
+        Where a thread follows and much has changed, only the deletions from the dense index, which
+        are at once; a hit that the lexical index still has is not in the store any more.
+        """
         if self._store.head() <= self.seq:
             return
-        with self._lock:
-            while changes := self._store.changes(self.seq, REPLAY_BATCH):
-                latest = {change.document_id: change for change in changes}
+        if self._follower is not None and not self._is_soon_done():
+            return
+        with self._changing:
+            self.seq = self._replay(self.dense, self.lexical, self.seq)
+
+    def follow(self) -> None:
+        """Keep the indexes level in a thread of their own, until `close`."""
+        self._follower = threading.Thread(target=self._keep_following, name="follow", daemon=True)
+        self._follower.start()
+
+    def _keep_following(self) -> None:
+        while not self._stop.wait(FOLLOW_S):
+            try:
+                if self._store.head() > self.seq:
+                    with self._changing:
+                        self.seq = self._replay(self.dense, self.lexical, self.seq)
+                if self.dense.outgrown(self._setting) or self.dense.worn():
+                    self._take_newer()
+            except CitadelError as error:
+                self._say(f"cannot follow the changes: {error.message}")
+
+    def _is_soon_done(self) -> bool:
+        """Mask what was deleted; whether a query may wait for the rest of the changes."""
+        with self._masking:
+            last = max(self.seq, self._pending[-1][0] if self._pending else 0)
+            while changes := self._store.changes(last, REPLAY_BATCH):
                 for change in changes:
-                    self.dense.delete(change.chunk_ids)
+                    if change.op == "delete":
+                        self.dense.delete(change.chunk_ids)
+                    self._pending.append((change.seq, len(change.chunk_ids)))
+                last = changes[-1].seq
+            while self._pending and self._pending[0][0] <= self.seq:
+                self._pending.popleft()
+            return not self._held_long and sum(size for _, size in self._pending) <= SOON_CHUNKS
+
+    def _replay(self, dense: DenseIndex, lexical: LexicalIndex | None, seq: int) -> int:
+        """Apply what followed `seq` to indexes that are there; returns the last change's number."""
+        while changes := self._store.changes(seq, REPLAY_BATCH):
+            latest = {change.document_id: change for change in changes}
+            for change in changes:
+                dense.delete(change.chunk_ids)
+            wanted = [i for c in latest.values() if c.op == "put" for i in c.chunk_ids]
+            rows = self._store.index_rows(wanted, self._model_id)
+            if lexical is not None:
                 for document_id in latest:
-                    self.lexical.delete_document(document_id)
-                wanted = [i for c in latest.values() if c.op == "put" for i in c.chunk_ids]
-                rows = self._store.index_rows(wanted, self._model_id)
-                self.lexical.append(rows)
-                self.lexical.commit()
-                self.dense.append(*self._columns(rows))
-                self.seq = changes[-1].seq
+                    lexical.delete_document(document_id)
+                lexical.append(rows)
+                lexical.commit()
+            dense.append(*self._columns(rows))
+            seq = changes[-1].seq
+        return seq
 
     def drop_forgotten(self) -> bool:
         """Load the indexes anew where something was forgotten since; False where nothing was.
 
         In an index that is open, what was deleted is only marked. After this it is not there, not
-        in memory and not in the private folder.
+        in memory and not in the private folder. Queries are answered by the old ones meanwhile.
         """
         newest = self._store.erasure.newest()
         if newest == self._without:
@@ -105,22 +168,49 @@ class Indexes(AbstractContextManager["Indexes"]):
         return True
 
     def _reload(self) -> None:
-        with self._lock:
-            old, work, claim = self.lexical, self._work, self._claim
-            self._work, self._claim = snapshot.claim_folder(
-                self._store.data_dir / "work", "lexical"
-            )
-            try:
-                loaded = self._load()
-                self.dense, self.lexical, self.seq = loaded or self._build()
-            except BaseException:
-                self._release()
-                self._work, self._claim = work, claim
-                raise
-            self.snapshot_seq = self.seq if loaded else -1
+        work, claim = snapshot.claim_folder(self._store.data_dir / "work", "lexical")
+        try:
+            loaded = self._load(work)
+            dense, lexical, seq = loaded or self._build(work)
+            read_seq, seq = seq, self._replay(dense, lexical, seq)
+            with self._changing:
+                self.seq = self._replay(dense, lexical, seq)
+                old, self.dense, self.lexical = self.lexical, dense, lexical
+                (work, self._work), (claim, self._claim) = (self._work, work), (self._claim, claim)
+                self.snapshot_seq = read_seq if loaded else -1
             old.close()
+        finally:
             shutil.rmtree(work, ignore_errors=True)
             os.close(claim)
+
+    def _take_newer(self) -> None:
+        """Serve the newest dense snapshot instead, where it is of the type that is asked for."""
+        kind = choose_kind(self._setting, len(self.dense))
+        for found, path in self._usable("dense", self._dense_config(kind)):
+            dense = DenseIndex.load(path, kind)
+            if dense.outgrown(self._setting) or found.seq > self.seq:
+                return
+            seq = self._replay(dense, None, found.seq)
+            with self._changing:
+                self.seq = self._replay(self.dense, self.lexical, self.seq)
+                while seq < self.seq:
+                    seq = self._replay(dense, None, seq)
+                    self.seq = self._replay(self.dense, self.lexical, self.seq)
+                self.dense = dense
+            return
+
+    def build_dense(self) -> None:
+        """Build the dense index anew from the store, of the type that its size asks for."""
+        dense = self._new_dense()
+        with self._store.reading(model_id=self._model_id) as (seq, batches):
+            for rows in batches:
+                dense.append(*self._columns(rows))
+        with self._changing:
+            self.seq = self._replay(self.dense, self.lexical, self.seq)
+            while seq < self.seq:
+                seq = self._replay(dense, None, seq)
+                self.seq = self._replay(self.dense, self.lexical, self.seq)
+            self.dense, self.snapshot_seq = dense, -1
 
     def search_dense(
         self, vector: NDArray[np.float32], k: int, access: Access
@@ -137,54 +227,80 @@ class Indexes(AbstractContextManager["Indexes"]):
         self.drop_forgotten()
         if self.seq == self.snapshot_seq:
             return
-        with self._lock:
-            config = self._dense_config()
-            snapshot.publish(self._store, "dense", self.seq, config, self.dense.save)
-            self.lexical.close()
-            snapshot.publish(
-                self._store, "lexical", self.seq, self._lexical_config(), self._copy_lexical
-            )
-            self.snapshot_seq = self.seq
+        with self._changing:
+            self._held_long = True
+            try:
+                self._publish()
+            finally:
+                self._held_long = False
+
+    def _publish(self) -> None:
+        config = self._dense_config(self.dense.kind)
+        snapshot.publish(self._store, "dense", self.seq, config, self.dense.save)
+        self.lexical.close()
+        snapshot.publish(
+            self._store, "lexical", self.seq, self._lexical_config(), self._copy_lexical
+        )
+        self.snapshot_seq = self.seq
 
     def outgrown(self) -> bool:
         """Whether the number of chunks asks for another type of dense index."""
-        return choose_kind(self._setting, len(self.dense)) != self.dense.kind
+        return self.dense.outgrown(self._setting)
+
+    def grow(self) -> None:
+        """See `Pair`."""
+        if self.outgrown():
+            self.build_dense()
 
     def _copy_lexical(self, target: Path) -> None:
         for file in self._work.iterdir():
             if not file.name.endswith(".lock"):
                 shutil.copyfile(file, target / file.name)
 
-    def _load(self) -> tuple[DenseIndex, LexicalIndex, int] | None:
+    def _load(self, work: Path) -> tuple[DenseIndex, LexicalIndex, int] | None:
         """The newest pair of sound snapshots of the same moment, None where there is none."""
-        lexicals = {s.seq: path for s, path in self._usable("lexical", self._lexical_config())}
-        kinds: list[Kind] = ["flat"] if self._setting == "flat" else ["flat", "sq8"]
-        for kind in kinds:
+        recorded = self._store.snapshots("lexical")
+        lexicals = {s.seq: s for s in recorded if s.config == self._lexical_config()}
+        wanted = choose_kind(self._setting, self._store.stats().chunks)
+        for kind in dict.fromkeys((wanted, *KINDS[self._setting])):
             for found, path in self._usable("dense", self._dense_config(kind)):
-                if found.seq in lexicals and found.seq <= self._store.head():
+                lexical = lexicals.get(found.seq)
+                if lexical is None or found.seq > self._store.head():
+                    continue
+                if snapshot.is_sound(self._store, lexical, self._say):
                     dense = DenseIndex.load(path, kind)
-                    return dense, LexicalIndex.load(lexicals[found.seq], self._work), found.seq
+                    words = LexicalIndex.load(self._store.data_dir / lexical.path, work)
+                    return dense, words, found.seq
         return None
 
     def _usable(self, kind: snapshot.Kind, config: str) -> Iterator[tuple[Snapshot, Path]]:
         return snapshot.usable(self._store, kind, config, self._say)
 
-    def _build(self) -> tuple[DenseIndex, LexicalIndex, int]:
+    def _build(self, work: Path) -> tuple[DenseIndex, LexicalIndex, int]:
         """Both indexes from the store alone."""
         self.rebuilt = True
-        n_chunks = self._store.stats().chunks
-        kind = choose_kind(self._setting, n_chunks)
-        if n_chunks:
-            self._say(f"building the indexes of {n_chunks:,} chunks")
-        dense, lexical = DenseIndex(self._dim, kind), LexicalIndex(self._work)
-        # The first batch is what a quantiser learns from.
-        first = 1000 if kind == "flat" else TRAINING_ROWS
-        with self._store.reading(first, model_id=self._model_id) as (seq, batches):
+        dense, lexical = self._new_dense(), LexicalIndex(work)
+        with self._store.reading(model_id=self._model_id) as (seq, batches):
             for rows in batches:
                 dense.append(*self._columns(rows))
                 lexical.append(rows)
         lexical.commit()
         return dense, lexical, seq
+
+    def _new_dense(self) -> DenseIndex:
+        """An empty dense index for what the store holds, which has learnt from a part of it."""
+        n_chunks = self._store.stats().chunks
+        if n_chunks:
+            self._say(f"building the index of {n_chunks:,} chunks")
+        kind = choose_kind(self._setting, n_chunks)
+        if kind == "flat":
+            return DenseIndex(self._dim)
+        sample = self._store.some_vectors(self._model_id, TRAINING_ROWS)
+        if not len(sample):
+            return DenseIndex(self._dim)
+        dense = DenseIndex(self._dim, kind, n_chunks)
+        dense.train(sample)
+        return dense
 
     def _columns(self, rows: list[IndexRow]) -> tuple[list[int], list[str], Vectors, list[int]]:
         """Ids, collections, vectors (n, dim) and lists of the rows with a vector of this model."""
@@ -197,8 +313,8 @@ class Indexes(AbstractContextManager["Indexes"]):
             [row.list_id for row in mine],
         )
 
-    def _dense_config(self, kind: str | None = None) -> str:
-        return f"{self._model_id} {kind or self.dense.kind} {FORMAT}"
+    def _dense_config(self, kind: Kind) -> str:
+        return f"{self._model_id} {kind} {FORMAT}"
 
     def _lexical_config(self) -> str:
         return f"schema {SCHEMA_VERSION}"
@@ -228,10 +344,8 @@ def open_indexes(store: Store, model_id: str, dim: int, setting: Where, say: Say
 def refresh_snapshots(store: Store, model_id: str, dim: int, setting: Where, say: Say) -> None:
     """Bring the snapshots level with the change log, so that the next process starts at once."""
     with open_indexes(store, model_id, dim, setting, say) as indexes:
-        if indexes.outgrown():
-            rebuild(store, model_id, dim, setting, say)
-        else:
-            indexes.publish()
+        indexes.grow()
+        indexes.publish()
 
 
 def rebuild(store: Store, model_id: str, dim: int, setting: Where, say: Say) -> int:

@@ -79,6 +79,12 @@ class Pair(Protocol):
     def outgrown(self) -> bool:
         """Whether the number of chunks asks for another type of index."""
 
+    def grow(self) -> None:
+        """Build anew what was outgrown, while searches go on."""
+
+    def follow(self) -> None:
+        """Keep level with the change log without being asked, until `close`."""
+
     def drop_forgotten(self) -> bool:
         """Let go of what was forgotten since; False where nothing was."""
 

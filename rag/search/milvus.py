@@ -125,6 +125,14 @@ class MilvusIndexes(AbstractContextManager["MilvusIndexes"]):
         """Whether it was built before there were chunks to learn the fields' lengths from."""
         return self._taken.sampled < ENOUGH <= self._store.stats().chunks
 
+    def grow(self) -> None:
+        """See `Pair`."""
+        if self.outgrown():
+            self.build()
+
+    def follow(self) -> None:
+        """See `Pair`; nothing to do, as whichever process asks first applies for all."""
+
     def drop_forgotten(self) -> bool:
         """Have the index built anew where something was forgotten since; False where nothing was.
 

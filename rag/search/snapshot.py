@@ -82,14 +82,17 @@ def usable(
 ) -> Iterator[tuple[Snapshot, Path]]:
     """Snapshots of this configuration whose files are as recorded, newest first."""
     for snapshot in store.snapshots(kind):
-        if snapshot.config != config:
-            continue
-        fault = _fault(store, snapshot)
-        if fault:
-            say(f"{fault}; it is not used")
-            _discard(store, snapshot)
-        else:
+        if snapshot.config == config and is_sound(store, snapshot, say):
             yield snapshot, store.data_dir / snapshot.path
+
+
+def is_sound(store: Store, snapshot: Snapshot, say: Callable[[str], None]) -> bool:
+    """Whether a snapshot's files are as recorded; where they are not, it is forgotten."""
+    fault = _fault(store, snapshot)
+    if fault:
+        say(f"{fault}; it is not used")
+        _discard(store, snapshot)
+    return not fault
 
 
 def faults(store: Store) -> list[str]:

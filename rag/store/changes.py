@@ -160,6 +160,16 @@ def model_ids(connection: Connection) -> set[str]:
     return set(connection.scalars(select(tables.vectors.c.model_id).distinct()))
 
 
+def some_vectors(connection: Connection, model_id: str, n: int) -> Iterator[bytes]:
+    """About `n` of a model's vectors, from all over the store."""
+    vectors = tables.vectors
+    mine = vectors.c.model_id == model_id
+    held = connection.execute(select(func.count()).select_from(vectors).where(mine)).scalar_one()
+    step = max(1, -(-held // n))
+    query = select(vectors.c.vector).where(mine, vectors.c.chunk_id % step == 0)
+    return iter(connection.scalars(query.limit(n)))
+
+
 def _index_row(row: Sequence[Any]) -> IndexRow:
     chunk_id, document_id, collection, list_id, language, title, uri, *rest = row
     headings, header, text, model_id, vector = rest

@@ -11,6 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
+import numpy as np
+
 from rag.errors import StoreError
 from rag.store import (
     access,
@@ -59,6 +61,7 @@ from rag.types import (
     Snapshot,
     SourceFile,
     StoredChunk,
+    Vectors,
 )
 
 REMOVE_BATCH = 200  # sources per transaction: short enough that other writers get their turn
@@ -631,6 +634,12 @@ class Store:
     def alone(self, name: str) -> AbstractContextManager[None]:
         """Wait until nobody else, in any process, does what goes by this name."""
         return self._database.alone(name)
+
+    def some_vectors(self, model_id: str, n: int) -> Vectors:
+        """At most `n` of a model's vectors from all over the store, shape (n, dim)."""
+        with self._database.read() as connection:
+            blobs = list(changes.some_vectors(connection, model_id, n))
+        return np.frombuffer(b"".join(blobs), "<f4").reshape(len(blobs), -1)
 
     def model_ids(self) -> set[str]:
         """The models that the stored vectors were made by."""
