@@ -80,6 +80,7 @@ async def keep(backing: Backing) -> None:
 def _follow(appliance: Appliance) -> None:
     try:
         appliance.follow_model()
+        appliance.indexes.follow()
         appliance.drop_forgotten()
     except CitadelError as error:  # tried again in a second
         logger.warning("what was forgotten is still in memory: %s", error.message)

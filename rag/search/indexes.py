@@ -14,7 +14,7 @@ import os
 import shutil
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
@@ -30,7 +30,7 @@ from rag.search.dense import TRAINING_ROWS, DenseIndex, Setting, choose_kind
 from rag.search.interface import Pair
 from rag.search.lexical import SCHEMA_VERSION, LexicalIndex
 from rag.store import Store
-from rag.types import Access, IndexRow, IndexServer, Snapshot, Vectors
+from rag.types import Access, Change, IndexRow, IndexServer, Snapshot, Vectors
 
 Say = Callable[[str], None]
 Where = Setting | IndexServer  # in each process, or on a server for all of them
@@ -61,6 +61,7 @@ class Indexes(AbstractContextManager["Indexes"]):
         self._pending: deque[tuple[int, int]] = deque()  # changes seen: number and size
         self._stop = threading.Event()
         self._follower: threading.Thread | None = None
+        self._taken = ""  # path of the snapshot that was taken for a newer type
         self._without = store.erasure.newest()  # what was forgotten by the time of loading
         snapshot.clear_leftovers(store)
         self._work, self._claim = snapshot.claim_folder(store.data_dir / "work", "lexical")
@@ -102,13 +103,16 @@ class Indexes(AbstractContextManager["Indexes"]):
         """
         if self._store.head() <= self.seq:
             return
-        if self._follower is not None and not self._is_soon_done():
+        followed = self._follower is not None and self._follower.is_alive()
+        if followed and not self._is_soon_done():
             return
         with self._changing:
-            self.seq = self._replay(self.dense, self.lexical, self.seq)
+            self._advance()
 
     def follow(self) -> None:
-        """Keep the indexes level in a thread of their own, until `close`."""
+        """Keep the indexes level in a thread of their own, until `close`; once is enough."""
+        if self._follower is not None and self._follower.is_alive():
+            return
         self._follower = threading.Thread(target=self._keep_following, name="follow", daemon=True)
         self._follower.start()
 
@@ -117,7 +121,7 @@ class Indexes(AbstractContextManager["Indexes"]):
             try:
                 if self._store.head() > self.seq:
                     with self._changing:
-                        self.seq = self._replay(self.dense, self.lexical, self.seq)
+                        self._advance()
                 if self.dense.outgrown(self._setting) or self.dense.worn():
                     self._take_newer()
             except CitadelError as error:
@@ -137,22 +141,43 @@ class Indexes(AbstractContextManager["Indexes"]):
                 self._pending.popleft()
             return not self._held_long and sum(size for _, size in self._pending) <= SOON_CHUNKS
 
+    def _advance(self) -> None:
+        """Bring both indexes level; the caller holds `_changing`."""
+        while changes := self._store.changes(self.seq, REPLAY_BATCH):
+            self._apply(changes, self.dense, self.lexical)
+            self.seq = changes[-1].seq
+
     def _replay(self, dense: DenseIndex, lexical: LexicalIndex | None, seq: int) -> int:
-        """Apply what followed `seq` to indexes that are there; returns the last change's number."""
+        """Bring indexes level that nobody searches yet; returns the last change's number."""
         while changes := self._store.changes(seq, REPLAY_BATCH):
-            latest = {change.document_id: change for change in changes}
-            for change in changes:
-                dense.delete(change.chunk_ids)
-            wanted = [i for c in latest.values() if c.op == "put" for i in c.chunk_ids]
-            rows = self._store.index_rows(wanted, self._model_id)
-            if lexical is not None:
-                for document_id in latest:
-                    lexical.delete_document(document_id)
-                lexical.append(rows)
-                lexical.commit()
-            dense.append(*self._columns(rows))
+            self._apply(changes, dense, lexical)
             seq = changes[-1].seq
         return seq
+
+    def _apply(
+        self, changes: Sequence[Change], dense: DenseIndex, lexical: LexicalIndex | None
+    ) -> None:
+        latest = {change.document_id: change for change in changes}
+        for change in changes:
+            dense.delete(change.chunk_ids)
+        wanted = [i for c in latest.values() if c.op == "put" for i in c.chunk_ids]
+        rows = self._store.index_rows(wanted, self._model_id)
+        if lexical is not None:
+            for document_id in latest:
+                lexical.delete_document(document_id)
+            lexical.append(rows)
+            lexical.commit()
+        dense.append(*self._columns(rows))
+
+    def _serve(self, dense: DenseIndex, seq: int) -> None:
+        """Search this dense index, which is level with `seq`, from now on."""
+        seq = self._replay(dense, None, seq)
+        with self._changing:
+            self._advance()
+            while seq != self.seq:
+                seq = self._replay(dense, None, seq)
+                self._advance()
+            self.dense = dense
 
     def drop_forgotten(self) -> bool:
         """Load the indexes anew where something was forgotten since; False where nothing was.
@@ -186,18 +211,13 @@ class Indexes(AbstractContextManager["Indexes"]):
     def _take_newer(self) -> None:
         """Serve the newest dense snapshot instead, where it is of the type that is asked for."""
         kind = choose_kind(self._setting, len(self.dense))
-        for found, path in self._usable("dense", self._dense_config(kind)):
-            dense = DenseIndex.load(path, kind)
-            if dense.outgrown(self._setting) or found.seq > self.seq:
+        config = self._dense_config(kind)
+        newest = [s for s in self._store.snapshots("dense") if s.config == config][:1]
+        for found in newest:
+            if found.path == self._taken or not snapshot.is_sound(self._store, found, self._say):
                 return
-            seq = self._replay(dense, None, found.seq)
-            with self._changing:
-                self.seq = self._replay(self.dense, self.lexical, self.seq)
-                while seq < self.seq:
-                    seq = self._replay(dense, None, seq)
-                    self.seq = self._replay(self.dense, self.lexical, self.seq)
-                self.dense = dense
-            return
+            self._taken = found.path
+            self._serve(DenseIndex.load(self._store.data_dir / found.path, kind), found.seq)
 
     def build_dense(self) -> None:
         """Build the dense index anew from the store, of the type that its size asks for."""
@@ -205,12 +225,8 @@ class Indexes(AbstractContextManager["Indexes"]):
         with self._store.reading(model_id=self._model_id) as (seq, batches):
             for rows in batches:
                 dense.append(*self._columns(rows))
-        with self._changing:
-            self.seq = self._replay(self.dense, self.lexical, self.seq)
-            while seq < self.seq:
-                seq = self._replay(dense, None, seq)
-                self.seq = self._replay(self.dense, self.lexical, self.seq)
-            self.dense, self.snapshot_seq = dense, -1
+        self._serve(dense, seq)
+        self.snapshot_seq = -1
 
     def search_dense(
         self, vector: NDArray[np.float32], k: int, access: Access

@@ -14,7 +14,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import tantivy
 from icu4py import icu_version
@@ -50,6 +50,8 @@ QUESTION_WORDS = (  # noqa: SIM905  a list of one word a line is no easier to re
     " us our you your he him his she her its they them their this these those there here any some"
     " many much also about from up out so than too very just give tell get got let s t"
 ).split()
+LEAST_SHARE = 0.05  # of the chunks that are readable, from which asking for more hits is faster
+MARGIN = 1.5  # more than that share makes likely to be enough
 MAX_QUERY_WORDS = 64  # of one field; a pasted page is cut
 
 
@@ -184,9 +186,7 @@ class LexicalIndex(Words):
         words = self._word_queries(weights, readable.correction())
         if not words:
             return []
-        parts = (tantivy.Query.boolean_query(words), *readable.filters)
-        parsed = tantivy.Query.boolean_query([(tantivy.Occur.Must, part) for part in parts])
-        hits = readable.searcher.search(parsed, k, count=False).hits
+        hits = _best(tantivy.Query.boolean_query(words), k, readable)
         ids = readable.searcher.fast_field_values("chunk_id", [address for _, address in hits])
         return [(int(i), float(score)) for i, (score, _) in zip(ids, hits, strict=True)]
 
@@ -234,6 +234,28 @@ def texts_of(row: IndexRow) -> dict[str, str]:
     heading = "\n".join(filter(None, (row.title, row.name, row.heading)))
     about, text = prepared(heading, language), prepared(row.text, language)
     return {f"text_{language}": f"{about}\n{text}", f"heading_{language}": about}
+
+
+def _best(words: tantivy.Query, k: int, readable: Readable) -> list[tuple[float, Any]]:
+    """The `k` best readable hits of a union of words.
+
+    Tantivy passes over most chunks where a query is nothing but words. So where a good part is
+    readable, it is asked for more hits than that, and those that may not be read are left out.
+    """
+    search = readable.searcher.search
+    share = len(readable) / max(1, readable.searcher.num_docs)
+    if share >= LEAST_SHARE:
+        n = k if share == 1 else int(MARGIN * k / share) + k
+        hits: list[tuple[float, Any]] = search(words, n, count=False).hits
+        if share == 1:
+            return hits
+        may = readable.may([address for _, address in hits])
+        kept = [hit for hit, is_readable in zip(hits, may, strict=True) if is_readable]
+        if len(kept) >= k or len(hits) < n:
+            return kept[:k]
+    parts = (words, *readable.filters)
+    filtered = tantivy.Query.boolean_query([(tantivy.Occur.Must, part) for part in parts])
+    return list(search(filtered, k, count=False).hits)
 
 
 def _bring(file: Path, target: Path, *, link: bool) -> None:

@@ -5,6 +5,7 @@ what may be read whether anything hidden has a word. So each word's query is mul
 rarity among the readable chunks is of that: what remains is as if nothing else were there.
 """
 
+import functools
 import hashlib
 import json
 import math
@@ -78,13 +79,30 @@ class Readable:
         self._counted = counted
         self._places = {place_of(collection) for collection in access.collections}
         self._lists = {0, *access.lists}
-        filters = {"collection": sorted(access.collections), "list": sorted(self._lists)}
-        self.filters = [
-            tantivy.Query.const_score_query(
-                tantivy.Query.term_set_query(schema, field, values), 0.0
+
+    @functools.cached_property
+    def filters(self) -> list[tantivy.Query]:
+        """What lets through what may be read: none where that is everything, else one or two."""
+        both = {"collection": sorted(self._reads[0]), "list": sorted(self._lists)}
+        made = {
+            field: tantivy.Query.const_score_query(
+                tantivy.Query.term_set_query(self._schema, field, values), 0.0
             )
-            for field, values in filters.items()
+            for field, values in both.items()
+        }
+        return [
+            one for field, one in made.items() if self._passing(field, one) < self.searcher.num_docs
         ]
+
+    def _passing(self, field: str, one: tantivy.Query) -> int:
+        return self._counted.get(self._reads, ("", field), lambda: self._count([one]))
+
+    def may(self, addresses: list[tantivy.DocAddress]) -> list[bool]:
+        """Whether each of these chunks may be read."""
+        lists = self.searcher.fast_field_values("list", addresses)
+        places = self.searcher.fast_field_values("place", addresses)
+        both = zip(places, lists, strict=True)
+        return [place in self._places and one in self._lists for place, one in both]
 
     def __len__(self) -> int:
         return self._counted.get(self._reads, EVERYTHING, lambda: self._count(self.filters))
@@ -140,13 +158,11 @@ class Readable:
     def _look(self, word: tantivy.Query) -> int:
         """Of the few chunks that hold a word, how many may be read."""
         found = self.searcher.search(word, FEW, count=False).hits
-        addresses = [address for _, address in found]
-        lists = self.searcher.fast_field_values("list", addresses)
-        places = self.searcher.fast_field_values("place", addresses)
-        both = zip(places, lists, strict=True)
-        return sum(place in self._places and one in self._lists for place, one in both)
+        return sum(self.may([address for _, address in found]))
 
     def _count(self, parts: list[tantivy.Query]) -> int:
+        if not parts:
+            return int(self.searcher.num_docs)
         query = tantivy.Query.boolean_query([(tantivy.Occur.Must, part) for part in parts])
         return int(self.searcher.search(query, 1).count)
 

@@ -18,6 +18,7 @@ NAMES = (
     "ranking",
     "evidence",
     "dense",
+    "million",
     "access",
     "parse",
     "support",
