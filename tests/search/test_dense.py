@@ -179,7 +179,7 @@ def test_lists_find_what_all_rows_have_whatever_came_and_went(
                 for one in (index, exact):
                     one.delete([*gone, -5])
             query = real_like(1, 16, seed)[0]
-            ours, theirs = (dict(one.search(query, 500, access)) for one in (index, exact))
+            ours, theirs = (dict(one.search(query, 1000, access)) for one in (index, exact))
             assert ours.keys() == theirs.keys()
             assert all(abs(ours[i] - theirs[i]) < 0.05 for i in theirs)
     assert sorted(index.ids()) == sorted(held)
