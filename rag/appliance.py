@@ -124,10 +124,6 @@ class Appliance(AbstractContextManager["Appliance"]):
             self.metrics,
         )
 
-    def keep_level(self) -> None:
-        """Follow the store's changes in a thread, which spares questions from applying them."""
-        self._current.keep_level()
-
     def follow_model(self) -> None:
         """Begin to load the model that the store was switched to, if it was; does not wait."""
         self._current.follow()

@@ -68,7 +68,6 @@ async def keep(backing: Backing) -> None:
     if backing.error is not None:
         return
     appliance = backing.appliance()
-    appliance.keep_level()
     keeper = Keeper(appliance.store, appliance.settings)
     while True:
         if keeper.has_work:

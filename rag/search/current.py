@@ -60,12 +60,6 @@ class Current:
         self._loading: threading.Thread | None = None
         self._retry_at = 0.0
         self._closing = False
-        self._keeps_level = False
-
-    def keep_level(self) -> None:
-        """Have the indexes in use follow the change log, and those that take their place."""
-        self._keeps_level = True
-        self._now.indexes.follow()
 
     @property
     def now(self) -> Searching:
@@ -125,8 +119,6 @@ class Current:
         try:
             embedder = load_model(self._settings, model)
             other = open_searching(self._store, self._settings, embedder, self._say)
-            if self._keeps_level:
-                other.indexes.follow()
         except Exception as error:  # noqa: BLE001  the thread's border: what is in use stays
             logger.warning("the model %s cannot be searched with yet: %s", model.name, error)
             self._retry_at = time.monotonic() + RETRY_S

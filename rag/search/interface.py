@@ -83,7 +83,7 @@ class Pair(Protocol):
         """Build anew what was outgrown, while searches go on."""
 
     def follow(self) -> None:
-        """Keep level with the change log without being asked, until `close`."""
+        """Keep level with the change log without being asked, until `close`; once is enough."""
 
     def drop_forgotten(self) -> bool:
         """Let go of what was forgotten since; False where nothing was."""
