@@ -126,8 +126,8 @@ test-vllm: test-packages .venv/.stamp-dev ## install real vLLM servers (2.5 GB) 
 	@$(BIN)/pytest -m vllm $(PYTEST_ARGS)
 
 .PHONY: bench
-bench: .venv/.stamp-dev ## measure speed and quality beside their baselines
-	@$(BIN)/python -m tests.bench all
+bench: .venv/.stamp-dev ## measure speed and quality beside their baselines, into BENCHMARKS.md
+	@$(BIN)/python -m tests.bench all --write
 
 # --- keeping house ------------------------------------------------------------------------------
 

@@ -4,8 +4,10 @@ import argparse
 import importlib
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+from tests.bench.published import publish
 from tests.bench.run import REPOSITORY, Run, default_eval_dir, progress
 
 NAMES = (
@@ -38,6 +40,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("name", nargs="?", choices=(*NAMES, "all"))
     parser.add_argument("--quick", action="store_true", help="a small slice, to see that it works")
+    parser.add_argument("--write", action="store_true", help="all: write into BENCHMARKS.md")
     parser.add_argument("--eval", type=Path, help="folder of the evaluation sets")
     parser.add_argument(
         "--fit", action="store_true", help="evidence, injection: print fitted constants"
@@ -49,7 +52,7 @@ def main() -> int:
         print("\n".join(f"{name:10} {_summary(name)}" for name in NAMES))
         return 0
     if given.name == "all":
-        return _run_all(eval_dir, quick=given.quick)
+        return _run_all(eval_dir, quick=given.quick, write=given.write)
     return _run_one(given.name, Run(eval_dir, given.quick, given.fit))
 
 
@@ -62,16 +65,26 @@ def _run_one(name: str, run: Run) -> int:
     return 0
 
 
-def _run_all(eval_dir: Path, *, quick: bool) -> int:
+def _run_all(eval_dir: Path, *, quick: bool, write: bool) -> int:
     """Each in a process of its own, so that none finds what another has left in memory."""
-    codes = {}
+    broken = []
     for name in NAMES:
         progress(f"running {name}")
+        began = time.monotonic()
         command = [sys.executable, "-m", "tests.bench", name, "--eval", str(eval_dir)]
-        codes[name] = subprocess.run(
-            [*command, *(["--quick"] if quick else [])], cwd=REPOSITORY, check=False
-        ).returncode
-    broken = [name for name, code in codes.items() if code]
+        done = subprocess.run(
+            [*command, *(["--quick"] if quick else [])],
+            cwd=REPOSITORY,
+            check=False,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        print(done.stdout, flush=True)
+        progress(f"{name} took {time.monotonic() - began:.0f} s")
+        if done.returncode:
+            broken.append(name)
+        elif write and not quick and done.stdout.startswith("## "):
+            publish(REPOSITORY / "BENCHMARKS.md", name, done.stdout)
     if broken:
         progress(f"these ended with an error: {', '.join(broken)}")
     return 1 if broken else 0
