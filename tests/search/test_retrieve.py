@@ -49,7 +49,7 @@ def test_the_passage_that_answers_is_first_although_no_word_is_shared(
 def test_no_more_hits_than_asked_for_and_every_hit_is_text_of_its_document(
     appliance: Appliance,
 ) -> None:
-    paragraphs = "\n\n".join(f"Rule {n}: the vacation of year {n} ends. " * 12 for n in range(9))
+    paragraphs = "\n\n".join(f"Rule {n}: the vacation of year {n} ends. " * 12 for n in range(3))
     put(appliance.store, appliance.embedder, "/rules.txt", paragraphs)
     for k in (1, 3, 50):
         hits = appliance.search("vacation rule", DOCS, k).hits
@@ -101,7 +101,7 @@ def test_a_hit_that_goes_away_while_it_is_searched_does_not_leave(
     call: str, appliance: Appliance
 ) -> None:
     """The indexes still have it; the store, asked last, doesn't."""
-    paragraphs = "\n\n".join(f"Rule {n}: the vacation of year {n} ends. " * 12 for n in range(9))
+    paragraphs = "\n\n".join(f"Rule {n}: the vacation of year {n} ends. " * 12 for n in range(3))
     put(appliance.store, appliance.embedder, "/rules.txt", paragraphs)
     settings = appliance.settings
     with Removing.open(settings.url, data_dir=settings.data_dir) as store:
@@ -131,7 +131,7 @@ def test_no_query_is_too_odd_to_be_searched(query: str, appliance: Appliance) ->
 
 def test_timings_name_the_stages(appliance: Appliance) -> None:
     timings = appliance.search("vacation", DOCS).timings_ms
-    assert list(timings) == ["catch_up", "embed", "dense", "lexical", "store"]
+    assert list(timings) == ["catch_up", "embed", "dense", "lexical", "fuse", "store"]
 
 
 def test_an_empty_store_has_no_hits(settings: Settings) -> None:
