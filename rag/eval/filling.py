@@ -7,6 +7,7 @@ not grow with it.
 
 import hashlib
 import itertools
+import os
 import tempfile
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -101,7 +102,7 @@ def fill_docs(docs: Path, settings: Settings, embedder: Embedder) -> Iterator[Fi
     Raises:
         BadRequest: nothing of the folder could be read.
     """
-    folder = docs.absolute()
+    folder = Path(os.path.abspath(docs))  # noqa: PTH100  as the scan names its files
     with (
         _data_dir(settings) as own,
         Store.open(own.url, data_dir=own.data_dir) as store,

@@ -61,7 +61,7 @@ def test_two_users_get_two_answers_and_a_revoked_group_changes_the_next(
 ) -> None:
     for who in ("group:hr", "user:bob"):
         assert office("access", "grant", "default", who).code == 0
-    said = office("access", "limit", docs / "sub", "group:hr")
+    said = office("access", "limit", docs / "sub" / ".." / "sub", "group:hr")
     assert "1 of 1 files there have changed" in said.err
     assert (status(office, "ann", CANTEEN), status(office, "bob", CANTEEN)) == (
         "answered",
