@@ -32,7 +32,7 @@ from rag.types import SourceFile
 if TYPE_CHECKING:
     from ingest.parse.pool import Parsers
 
-MAX_WORKERS = 3  # unless set: more parsers than that outrun the embedding and only cost memory
+MAX_WORKERS = 8  # unless set: each may take some hundred MB
 
 
 class Failed(NamedTuple):
@@ -251,6 +251,8 @@ def _ingest(
     means = Means(site.store.originals, pool, embedder, settings.ocr_languages, workers + 2)
     site.progress.begin(len(tasks), sum(task.seen.size_bytes for task in tasks))
     site.progress.stage("")
+    # The largest first: a long scan that came last would leave the other cores idle.
+    tasks = sorted(tasks, key=lambda task: -task.seen.size_bytes)
     with _deferred_interrupt() as stop, pool, Pipeline(means, tasks) as finished:
         for work in finished:
             if work is not None:
@@ -265,7 +267,7 @@ def _parsers(settings: Settings) -> "tuple[Parsers, int]":
     from ingest.parse.pool import ParserPool
 
     timeout_s, memory_bytes = settings.parse_timeout_s, settings.parse_memory_bytes
-    here = settings.ingest_workers or min(MAX_WORKERS, len(os.sched_getaffinity(0)))
+    here = settings.ingest_workers or _usual_workers(len(os.sched_getaffinity(0)))
     if settings.ray_address is None:
         return ParserPool(here, timeout_s=timeout_s, memory_bytes=memory_bytes), here
     from ingest.parse.ray_pool import RayPool
@@ -273,6 +275,11 @@ def _parsers(settings: Settings) -> "tuple[Parsers, int]":
     wanted = here if settings.ray_address == "local" else settings.ingest_workers
     pool = RayPool(settings.ray_address, wanted, timeout_s=timeout_s, memory_bytes=memory_bytes)
     return pool, pool.workers
+
+
+def _usual_workers(n_cores: int) -> int:
+    """Half of the cores for parsing, as it takes less time than embedding; two at least."""
+    return min(n_cores, max(2, min(MAX_WORKERS, n_cores // 2)))
 
 
 def _commit(site: Site, work: Work, collection: str, report: Report) -> None:

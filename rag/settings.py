@@ -159,7 +159,7 @@ class Settings(BaseSettings):
         False, description="Let admins read the conversations of others, as far as their grants go."
     )
     ingest_workers: int | None = Field(
-        None, ge=1, description="Parser processes; one per core, at most three, when unset."
+        None, ge=1, description="Parser processes; half the cores, two to eight, when unset."
     )
     parse_timeout_s: float = Field(180.0, gt=0, description="Time that one file may take to parse.")
     parse_memory_bytes: int = Field(

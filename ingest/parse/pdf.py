@@ -22,7 +22,7 @@ from ingest.parse.pdf_blocks import settle, to_blocks
 from ingest.parse.pdf_chars import PageText, page_transform, read_words
 from ingest.parse.pdf_rules import Grid, find_grids
 from ingest.parse.pdf_running import drop_running
-from ingest.parse.pdf_scans import frames, read_frame, read_pdf_page
+from ingest.parse.pdf_scans import frames, read_frame, read_pdf_pages
 from ingest.parse.pdf_structure import Outlined, PageBlocks, mark_headings, nest_headings
 from ingest.parse.pdf_title import find_title
 from rag.errors import ParseError
@@ -174,26 +174,20 @@ def _read_scans(document: PdfDocument, reading: _Reading, languages: str) -> Non
     except ParseError as error:
         if not any(page.blocks for page in reading.pages):
             raise
-        pages = _page_list(reading.scans)
-        reading.warnings.append(f"{pages} not read: {error.message}. {error.hint}")
+        which = _page_list(reading.scans)
+        reading.warnings.append(f"{which} not read: {error.message}. {error.hint}")
         return
-    by_number = {page.number: page for page in reading.pages}
-    deadline = time.monotonic() + _OCR_BUDGET_S
+    scans = set(reading.scans)
+    pages = [page for page in reading.pages if page.number in scans]
     late: list[int] = []
-    for number in reading.scans:
-        left = deadline - time.monotonic()
-        if left <= 0:
-            late.append(number)
-            continue
-        page = by_number[number]
-        try:
-            blocks = read_pdf_page(document, page, chosen, left)
-        except ParseError as error:
-            reading.warnings.append(f"page {number}: {error.message}")
-            continue
-        if blocks:
-            page.blocks[:] = blocks
-            reading.ocr_pages.append(number)
+    for page, found in read_pdf_pages(document, pages, chosen, _OCR_BUDGET_S):
+        if found is None:
+            late.append(page.number)
+        elif isinstance(found, ParseError):
+            reading.warnings.append(f"page {page.number}: {found.message}")
+        elif found:
+            page.blocks[:] = found
+            reading.ocr_pages.append(page.number)
     if late:
         reading.warnings.append(
             f"{_page_list(late)} not read: scans may take {_OCR_BUDGET_S:.0f} s a file. "

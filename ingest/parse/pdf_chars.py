@@ -1,7 +1,7 @@
 """One PDF page in, its words with place, size and weight out. The only module at character level.
 
-Reads through PDFium's raw interface: one `ctypes` call a character for the text, then a handful a
-word, since that is what the parser's speed hangs on. Knows nothing of lines or of layout.
+Reads through PDFium's raw interface: one `ctypes` call for a page's text, then a handful a word,
+since that is what the parser's speed hangs on. Knows nothing of lines or of layout.
 """
 
 import ctypes
@@ -15,6 +15,7 @@ from typing import NamedTuple
 import pypdfium2.raw as pdfium
 from pypdfium2 import PdfPage, PdfTextPage
 
+from ingest.parse import pdf_raw
 from ingest.parse.clean import one_line
 from ingest.parse.pdf_hidden import Sight, unseen
 
@@ -90,12 +91,9 @@ def clean_word(text: str) -> str:
 
 def read_words(page: PdfPage, textpage: PdfTextPage) -> PageText:
     """All visible words of a page; what lies off its crop box, or cannot be seen, is left out."""
-    raw = textpage.raw
-    n_chars = min(max(pdfium.FPDFText_CountChars(raw), 0), _MAX_CHARS)
-    get = pdfium.FPDFText_GetUnicode
-    text = "".join(
-        [chr(c) if c < 0x110000 else "\ufffd" for c in [get(raw, i) for i in range(n_chars)]]
-    )
+    n_chars = min(max(pdfium.FPDFText_CountChars(textpage.raw), 0), _MAX_CHARS)
+    raw = pdf_raw.address(textpage.raw)
+    text = pdf_raw.text_of(raw, n_chars)
     place = page_transform(page)
     style_at = _style_reader(raw)
     rect_at = _rect_reader(raw)
@@ -209,21 +207,21 @@ def _union(a: Rect, b: Rect) -> Rect:
     return min(a[0], b[0]), min(a[1], b[1]), max(a[2], b[2]), max(a[3], b[3])
 
 
-def _rect_reader(raw: object) -> Callable[[int], Rect]:
+def _rect_reader(raw: int) -> Callable[[int], Rect]:
     """Boxes of characters in user space, of the font's height so that a line's words agree."""
     loose = pdfium.FS_RECTF()
-    loose_ref = byref(loose)
-    left, right, bottom, top = (ctypes.c_double() for _ in range(4))
-    get_loose, get_tight = pdfium.FPDFText_GetLooseCharBox, pdfium.FPDFText_GetCharBox
+    at_loose = ctypes.addressof(loose)
+    tight = [ctypes.c_double() for _ in range(4)]
+    left, right, bottom, top = tight
+    get_loose = pdf_raw.loose_box_at
+    text_page = ctypes.cast(raw, pdfium.FPDF_TEXTPAGE)
 
     def rect_at(index: int) -> Rect:
-        if (
-            get_loose(raw, index, loose_ref)
-            and loose.right > loose.left
-            and loose.top > loose.bottom
-        ):
-            return loose.left, loose.bottom, loose.right, loose.top
-        get_tight(raw, index, byref(left), byref(right), byref(bottom), byref(top))
+        if get_loose(raw, index, at_loose):
+            rect: Rect = (loose.left, loose.bottom, loose.right, loose.top)
+            if rect[2] > rect[0] and rect[3] > rect[1]:
+                return rect
+        pdfium.FPDFText_GetCharBox(text_page, index, *map(byref, tight))
         return left.value, bottom.value, right.value, top.value
 
     return rect_at
@@ -252,34 +250,32 @@ def _touching(a: Rect, b: Rect) -> bool:
     return (a[1] < b[3] and b[1] < a[3]) or (a[0] < b[2] and b[0] < a[2])
 
 
-def _style_reader(raw: object) -> Callable[[int], Style]:
+def _style_reader(raw: int) -> Callable[[int], Style]:
     """Styles of characters, read once a text object, and once a font for its weight."""
     styles: dict[int | None, Style] = {}
     weights: dict[int | None, bool] = {}
     matrix = pdfium.FS_MATRIX()
+    at_matrix = ctypes.addressof(matrix)
     sight = Sight()
-    get_object, cast, void = pdfium.FPDFText_GetTextObject, ctypes.cast, ctypes.c_void_p
 
-    def is_bold(thing: object) -> bool:
-        font = pdfium.FPDFTextObj_GetFont(thing)
-        address = cast(font, void).value
-        if address not in weights:
-            weights[address] = bool(address) and _is_bold(font)
-        return weights[address]
+    def is_bold(thing: int) -> bool:
+        font = pdf_raw.font_of(thing)
+        if font not in weights:
+            weights[font] = font is not None and _is_bold(ctypes.cast(font, pdfium.FPDF_FONT))
+        return weights[font]
 
     def style_at(index: int) -> Style:
-        thing = get_object(raw, index)
-        address = cast(thing, void).value
-        style = styles.get(address)
+        thing = pdf_raw.object_at(raw, index)
+        style = styles.get(thing)
         if style is None:
-            pdfium.FPDFText_GetMatrix(raw, index, byref(matrix))
-            scale = math.hypot(matrix.c, matrix.d) or 1.0
+            pdf_raw.matrix_at(raw, index, at_matrix)
+            a, b, c, d = matrix.a, matrix.b, matrix.c, matrix.d
             # User space counts anticlockwise, the displayed page clockwise.
-            turn = round(math.atan2(-matrix.b, matrix.a) / (math.pi / 2)) % 4
-            size = round(abs(pdfium.FPDFText_GetFontSize(raw, index)) * scale, 1)
-            doubt = sight.doubt(thing, size) if address else ""
-            style = Style(size, bool(address) and is_bold(thing), turn, doubt)
-            styles[address] = style
+            turn = round(math.atan2(-b, a) / (math.pi / 2)) % 4 if b or a <= 0 else 0
+            size = round(abs(pdf_raw.font_size_at(raw, index)) * (math.hypot(c, d) or 1.0), 1)
+            doubt = sight.doubt(thing, size) if thing else ""
+            style = Style(size, bool(thing) and is_bold(thing), turn, doubt)
+            styles[thing] = style
         return style
 
     return style_at

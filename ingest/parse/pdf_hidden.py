@@ -8,11 +8,12 @@ picture is not found: finding it would mean drawing every page.
 
 import ctypes
 from collections.abc import Sequence
-from ctypes import byref
 
 import pypdfium2.raw as pdfium
 from PIL import Image
 from pypdfium2 import PdfPage
+
+from ingest.parse import pdf_raw
 
 MIN_SIZE_PT = 1.0  # smaller type is not meant to be read
 _LIGHT = 200  # of 255: darker text can be seen on paper without looking closer
@@ -33,16 +34,20 @@ class Sight:
 
     def __init__(self) -> None:
         self._red, self._green, self._blue, self._alpha = (ctypes.c_uint() for _ in range(4))
-        self._colours = tuple(map(byref, (self._red, self._green, self._blue, self._alpha)))
+        colours = (self._red, self._green, self._blue, self._alpha)
+        self._colours = tuple(map(ctypes.addressof, colours))
 
-    def doubt(self, thing: object, size: float) -> str:
-        """Why a text object of this size may not be seen: "tiny", "mode", "faint", or ""."""
+    def doubt(self, thing: int, size: float) -> str:
+        """Why a text object (its address) of this size may not be seen: "tiny", "mode", "faint".
+
+        Empty where nothing speaks against it.
+        """
         if size < MIN_SIZE_PT:
             return "tiny"
-        mode = pdfium.FPDFTextObj_GetTextRenderMode(thing)
+        mode = pdf_raw.render_mode_of(thing)
         if mode in _INVISIBLE_MODES:
             return "mode"
-        if mode not in _FILLED_MODES or not pdfium.FPDFPageObj_GetFillColor(thing, *self._colours):
+        if mode not in _FILLED_MODES or not pdf_raw.fill_colour_of(thing, *self._colours):
             return ""
         faint = min(self._red.value, self._green.value, self._blue.value) >= _LIGHT
         return "faint" if faint or self._alpha.value <= _CLEAR else ""

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import pypdfium2.raw as pdfium
 from pypdfium2 import PdfPage
 
+from ingest.parse import pdf_raw
 from ingest.parse.pdf_chars import PageTransform, Rect
 
 _MAX_OBJECTS = 20_000
@@ -80,15 +81,17 @@ def _page_lines(page: PdfPage, place: PageTransform) -> list[Rect]:
     """Level and upright lines on a page, as rectangles without much width."""
     lines: list[Rect] = []
     raw = page.raw
-    left, bottom, right, top = (ctypes.c_float() for _ in range(4))
-    refs = byref(left), byref(bottom), byref(right), byref(top)
-    get_object, get_type = pdfium.FPDFPage_GetObject, pdfium.FPDFPageObj_GetType
+    edges = [ctypes.c_float() for _ in range(4)]
+    left, bottom, right, top = edges
+    at_edges = tuple(map(ctypes.addressof, edges))
+    page_address, path = pdf_raw.address(raw), pdfium.FPDF_PAGEOBJ_PATH
     for index in range(min(pdfium.FPDFPage_CountObjects(raw), _MAX_OBJECTS)):
-        thing = get_object(raw, index)
-        if get_type(thing) != pdfium.FPDF_PAGEOBJ_PATH or len(lines) > _MAX_LINES:
+        if len(lines) > _MAX_LINES:
+            break
+        at = pdf_raw.thing_at(page_address, index)
+        if pdf_raw.type_of(at) != path or not pdf_raw.bounds_of(at, *at_edges):
             continue
-        if not pdfium.FPDFPageObj_GetBounds(thing, *refs):
-            continue
+        thing = ctypes.cast(at, pdfium.FPDF_PAGEOBJECT)
         wide, high = right.value - left.value > _THIN, top.value - bottom.value > _THIN
         if not (wide or high) or (wide and high and not _is_stroked(thing)):
             continue  # a dot, or a background: reports shade every second row

@@ -1,7 +1,11 @@
 """Pages that are pictures: drawn or opened here, read by `ocr`, laid out as blocks."""
 
 import math
-from collections.abc import Iterator
+import os
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 
 from PIL import Image, ImageSequence
 from pypdfium2 import PdfDocument, PdfiumError
@@ -17,31 +21,74 @@ from rag.errors import ParseError
 _OCR_DPI = 300  # what tesseract's models were trained for
 _OCR_MAX_PIXELS = 20_000_000
 _PAGE_TIMEOUT_S = 60.0
+_AT_ONCE = 2  # pages; other files are parsed beside them, and each takes 100 MB
 _DEFAULT_DPI = 96.0
 
 
-def read_pdf_page(
-    document: PdfDocument, page: PageBlocks, languages: str, time_left_s: float
-) -> list[Block]:
-    """The text of a page that is a picture.
+def read_pdf_pages(
+    document: PdfDocument, pages: Sequence[PageBlocks], languages: str, budget_s: float
+) -> Iterator[tuple[PageBlocks, list[Block] | ParseError | None]]:
+    """The text of pages that are pictures, in order; None for those that time has not lasted for.
 
-    Raises:
-        ParseError: the page cannot be drawn, or tesseract failed or took too long.
+    Each is drawn here, as PDFium is used by one thread only, while others are read: the program
+    takes some hundred times as long, and a long scan would hold up the end of an ingest.
     """
+    deadline = time.monotonic() + budget_s
+    waiting: deque[tuple[PageBlocks, Future[list[Block]] | ParseError | None]] = deque()
+    at_once = min(_AT_ONCE, len(os.sched_getaffinity(0)))
+    with ThreadPoolExecutor(at_once) as programs:
+        for page in pages:
+            if len(waiting) == at_once:
+                yield _settled(*waiting.popleft())
+            left = deadline - time.monotonic()
+            waiting.append((page, _begin(document, page, languages, left, programs)))
+        while waiting:
+            yield _settled(*waiting.popleft())
+
+
+def _begin(
+    document: PdfDocument,
+    page: PageBlocks,
+    languages: str,
+    time_left_s: float,
+    programs: ThreadPoolExecutor,
+) -> Future[list[Block]] | ParseError | None:
+    if time_left_s <= 0:
+        return None
     dpi = min(_OCR_DPI, int(72 * (_OCR_MAX_PIXELS / (page.width * page.height)) ** 0.5))
-    loaded = document[page.number - 1]
+    try:
+        image = _draw(document, page.number, dpi)
+    except PdfiumError:
+        return ParseError("damaged", "it cannot be drawn", hint="Scan it anew.")
+    timeout_s = min(_PAGE_TIMEOUT_S, time_left_s)
+
+    def read() -> list[Block]:
+        paragraphs = ocr.read_image(image, languages, dpi=dpi, timeout_s=timeout_s)
+        return _ocr_blocks(paragraphs, 72 / dpi, (0.0, 0.0, page.width, page.height))
+
+    return programs.submit(read)
+
+
+def _draw(document: PdfDocument, number: int, dpi: int) -> Image.Image:
+    loaded = document[number - 1]
     try:
         bitmap = loaded.render(scale=dpi / 72, grayscale=True)
-        image = bitmap.to_pil()
-        paragraphs = ocr.read_image(
-            image, languages, dpi=dpi, timeout_s=min(_PAGE_TIMEOUT_S, time_left_s)
-        )
+        image: Image.Image = bitmap.to_pil().copy()
         bitmap.close()
-    except PdfiumError as error:
-        raise ParseError("damaged", "it cannot be drawn", hint="Scan it anew.") from error
+        return image
     finally:
         loaded.close()
-    return _ocr_blocks(paragraphs, 72 / dpi, (0.0, 0.0, page.width, page.height))
+
+
+def _settled(
+    page: PageBlocks, begun: Future[list[Block]] | ParseError | None
+) -> tuple[PageBlocks, list[Block] | ParseError | None]:
+    if not isinstance(begun, Future):
+        return page, begun
+    try:
+        return page, begun.result()
+    except ParseError as error:
+        return page, error
 
 
 def frames(image: Image.Image) -> Iterator[Image.Image]:
