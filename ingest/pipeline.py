@@ -30,9 +30,10 @@ from rag.store import Originals
 from rag.types import SourceFile
 
 MAX_INSIDE_BYTES = 64 * 1024**2
-BATCH_TEXTS = 512  # embedded at once
-ENOUGH_TEXTS = 256  # embedded without waiting for more
-STEP_TEXTS = 128  # embedded between two looks whether the run shall stop
+# The model works on a batch a core; a step has some for each, or cores would wait at its end.
+STEP_TEXTS = 128 * len(os.sched_getaffinity(0))  # embedded between two looks whether to stop
+BATCH_TEXTS = 2 * STEP_TEXTS  # embedded at once
+ENOUGH_TEXTS = STEP_TEXTS  # embedded without waiting for more
 PATIENCE_S = 0.1  # how long fewer texts wait for company
 _WAKE_S = 0.2  # how often the caller looks whether it shall stop
 _READ_ATTEMPTS = 3

@@ -13,6 +13,8 @@ from tests.bench.run import REPOSITORY, Run, default_eval_dir, progress
 NAMES = (
     "embed",
     "ingest",
+    "peers",
+    "pages",
     "memory",
     "unchanged",
     "query",
@@ -45,6 +47,10 @@ def main() -> int:
     parser.add_argument(
         "--fit", action="store_true", help="evidence, injection: print fitted constants"
     )
+    parser.add_argument(
+        "--whole", action="store_true", help="peers: every file, however long it takes"
+    )
+    parser.add_argument("--pages", type=int, default=0, help="pages: how many, such as 50000")
     given = parser.parse_args()
     usual = default_eval_dir()
     eval_dir = (given.eval or usual).absolute()
@@ -53,7 +59,7 @@ def main() -> int:
         return 0
     if given.name == "all":
         return _run_all(eval_dir, quick=given.quick, write=given.write)
-    return _run_one(given.name, Run(eval_dir, given.quick, given.fit))
+    return _run_one(given.name, Run(eval_dir, given.quick, given.fit, given.whole, given.pages))
 
 
 def _run_one(name: str, run: Run) -> int:

@@ -53,7 +53,7 @@ class _Watch(threading.Thread):
 
     def run(self) -> None:
         while not self._ended.wait(SAMPLE_EVERY_S):
-            self.peak_bytes = max(self.peak_bytes, self._sample())
+            self.peak_bytes = max(self.peak_bytes, tree_bytes(self._root))
 
     def end(self) -> int:
         """Stop; returns the highest sum seen."""
@@ -61,12 +61,14 @@ class _Watch(threading.Thread):
         self.join()
         return self.peak_bytes
 
-    def _sample(self) -> int:
-        try:
-            processes = [self._root, *self._root.children(recursive=True)]
-        except psutil.NoSuchProcess:
-            return 0
-        return sum(_pss(process) for process in processes)
+
+def tree_bytes(root: psutil.Process) -> int:
+    """Summed proportional set sizes of a process and all its descendants, 0 once it has ended."""
+    try:
+        processes = [root, *root.children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return 0
+    return sum(_pss(process) for process in processes)
 
 
 def _pss(process: psutil.Process) -> int:
@@ -127,7 +129,7 @@ class Served:
 
     def memory_bytes(self) -> int:
         """What the API's process and the page's take together."""
-        return _Watch(self.process.pid)._sample()
+        return tree_bytes(psutil.Process(self.process.pid))
 
 
 @contextmanager

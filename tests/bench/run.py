@@ -21,6 +21,8 @@ class Run:
     eval_dir: Path
     quick: bool = False
     fit: bool = False
+    whole: bool = False
+    n_pages: int = 0
 
     def pick(self, full: T, quick: T) -> T:
         """The one or the other size."""

@@ -1,0 +1,186 @@
+"""Thousands of PDF pages: memory and speed over the run, and a run that is broken off twice.
+
+The pages are drawn at random from the evaluation sets' PDFs, each with a line of its own, in files
+of 40. One ingest runs through; another of the same files is interrupted by Ctrl-C after a third and
+killed with SIGKILL after two thirds, and begun again each time. What both leave in the store must
+be the same, and nothing that was committed may be done again. `--pages 50000` says how many.
+"""
+
+import hashlib
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import psutil
+
+from tests.bench.embedding import new_data_dir
+from tests.bench.many_pages import PAGES_A_FILE, write_pages
+from tests.bench.processes import CITADEL, tree_bytes
+from tests.bench.report import Cell, print_heading, print_line, print_table
+from tests.bench.run import REPOSITORY, Run, progress, scratch
+
+NEEDS = ("contoso", "kgrag_sec10q")
+MIB = 1024**2
+N_PAGES, N_PAGES_QUICK = 2_000, 200
+SAMPLE_EVERY_S = 0.25
+PARTS = 10
+NOT_SCANS = 4_000_000  # bytes; the larger PDFs of contoso are scans
+
+
+@dataclass(slots=True)
+class Watched:
+    """An ingest: when each file was committed, and the memory of all its processes over time."""
+
+    seconds: float = 0.0
+    returncode: int = 0
+    committed: list[tuple[float, str]] = field(default_factory=list)
+    samples: list[tuple[float, int]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What a store holds: each file's chunks as a hash and a number, and all vectors in order."""
+
+    chunks: dict[str, tuple[str, int]]
+    vectors: np.ndarray
+
+
+def main(run: Run) -> None:
+    """Print the section."""
+    what = " ".join(__doc__.split("\n\n")[1].split())
+    print_heading("Many pages", what, quick=run.quick)
+    n_pages = run.n_pages or run.pick(N_PAGES, N_PAGES_QUICK)
+    with scratch() as folder:
+        progress(f"writing {n_pages:,} pages")
+        sources = [
+            file
+            for name in ("contoso", "kgrag_sec10q")
+            for file in sorted((run.eval_dir / name / "docs").glob("*.pdf"))
+            if file.stat().st_size < NOT_SCANS
+        ]
+        n_files = write_pages(sources, folder / "tree", n_pages)
+        progress("one ingest")
+        through = _ingest(new_data_dir(folder / "through"), folder / "tree")
+        whole = _contents(folder / "through")
+        _print_over_time(through, whole, n_pages)
+        progress("the same, broken off twice")
+        broken = new_data_dir(folder / "broken")
+        runs = [
+            _ingest(broken, folder / "tree", signal.SIGINT, n_files // 3),
+            _ingest(broken, folder / "tree", signal.SIGKILL, n_files // 3),
+            _ingest(broken, folder / "tree"),
+        ]
+        _print_broken(through, runs, whole, _contents(broken))
+
+
+def _ingest(
+    data_dir: Path, tree: Path, end_by: signal.Signals | None = None, after: int = 0
+) -> Watched:
+    """`citadel ingest`, sent a signal once it has committed so many files."""
+    log = data_dir / "stderr.txt"
+    arguments = ["--data-dir", data_dir, "ingest", "--verbose", "--json", tree]
+    began, watched = time.perf_counter(), Watched()
+    with log.open("wb") as stream:
+        process = subprocess.Popen(
+            [*CITADEL, *map(str, arguments)],
+            cwd=REPOSITORY,
+            stdout=subprocess.DEVNULL,
+            stderr=stream,
+        )
+    root = psutil.Process(process.pid)
+    with log.open() as lines:
+        while process.poll() is None:
+            time.sleep(SAMPLE_EVERY_S)
+            _note(watched, lines.readlines(), time.perf_counter() - began)
+            watched.samples.append((time.perf_counter() - began, tree_bytes(root)))
+            if end_by and len(watched.committed) >= after:
+                process.send_signal(end_by)
+                process.wait()
+        _note(watched, lines.readlines(), time.perf_counter() - began)
+    watched.seconds = time.perf_counter() - began
+    watched.returncode = process.returncode
+    return watched
+
+
+def _note(watched: Watched, lines: Sequence[str], at: float) -> None:
+    for line in lines:
+        if line.startswith("committed ") and line.endswith("\n"):
+            watched.committed.append((at, line.removeprefix("committed ").strip()))
+
+
+def _contents(data_dir: Path) -> Contents:
+    chunks: dict[str, tuple[str, int]] = {}
+    vectors: list[bytes] = []
+    query = """select d.source_uri, c.text, c.boxes, v.vector from documents d
+        join chunks c on c.document_id = d.id join vectors v on v.chunk_id = c.id
+        order by d.source_uri, c.ordinal"""
+    with sqlite3.connect(data_dir / "citadel.db") as db:
+        for uri, text, boxes, vector in db.execute(query):
+            digest, n_chunks = chunks.get(uri, ("", 0))
+            joined = f"{digest}\0{text}\0{json.dumps(boxes)}"
+            chunks[uri] = hashlib.sha256(joined.encode()).hexdigest(), n_chunks + 1
+            vectors.append(vector)
+    return Contents(chunks, np.frombuffer(b"".join(vectors), "<f4").reshape(len(vectors), -1))
+
+
+def _print_over_time(through: Watched, whole: Contents, n_pages: int) -> None:
+    """Speed and memory in each tenth of the run, by chunks."""
+    counts = [(at, whole.chunks[uri][1]) for at, uri in through.committed]
+    total = sum(n for _, n in counts)
+    rows: list[list[Cell]] = []
+    done, began, n_here = 0, 0.0, 0
+    for at, n_chunks in counts:
+        done, n_here = done + n_chunks, n_here + n_chunks
+        if done < total * (len(rows) + 1) / PARTS:
+            continue
+        memory = [size for when, size in through.samples if began <= when <= at] or [0]
+        mean, most = sum(memory) / len(memory), max(memory)
+        rate = n_here / max(at - began, SAMPLE_EVERY_S)
+        part = f"{len(rows) + 1} of {PARTS}"
+        rows.append([part, n_here, at - began, rate, round(mean / MIB), round(most / MIB)])
+        began, n_here = at, 0
+    header = ("part of the run", "chunks", "s", "chunks/s", "mean MiB", "peak MiB")
+    print_table(header, rows)
+    early, late = (sum(float(row[3] or 0) for row in part) for part in (rows[1:4], rows[-3:]))
+    early_mib, late_mib = (sum(int(row[4] or 0) for row in part) for part in (rows[1:4], rows[-3:]))
+    rows_mib = [int(row[4] or 0) for row in rows]
+    print_line(
+        f"{n_pages:,} pages in {len(through.committed):,} files of {PAGES_A_FILE}: {total:,} "
+        f"chunks in {through.seconds:.0f} s, {n_pages / through.seconds:.1f} pages/s. Last tenth's "
+        f"mean memory {rows_mib[-1] / max(rows_mib[0], 1):.2f} of the first's (the last three's "
+        f"{late_mib / max(early_mib, 1):.2f} of the second to fourth's), speed of the last three "
+        f"{late / early:.2f} of the second to fourth's. The first tenth includes the start. Load "
+        f"at the end: {os.getloadavg()[0]:.1f}."
+    )
+
+
+def _print_broken(
+    through: Watched, runs: Sequence[Watched], whole: Contents, ended: Contents
+) -> None:
+    """What each of the runs did, and whether they came to the same."""
+    names = ("until Ctrl-C", "until SIGKILL", "to the end")
+    rows: list[list[Cell]] = [
+        ["through (baseline)", through.returncode, len(through.committed), 0, through.seconds]
+    ]
+    before: set[str] = set()
+    for name, one in zip(names, runs, strict=True):
+        files = [uri for _, uri in one.committed]
+        again = len(before.intersection(files))
+        rows.append([name, one.returncode, len(files), again, one.seconds])
+        before.update(files)
+    print_table(("ingest", "exit code", "files committed", "of these again", "s"), rows)
+    seconds = sum(one.seconds for one in runs) / through.seconds
+    same = whole.chunks == ended.chunks
+    apart = float(np.abs(whole.vectors - ended.vectors).max()) if same else float("nan")
+    print_line(
+        f"Files, chunks' texts and boxes {'are the same' if same else '**differ**'}; the largest "
+        f"difference between two numbers of their vectors is {apart:.1g}. The three together took "
+        f"{seconds:.2f} of the time of one."
+    )

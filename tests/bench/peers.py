@@ -1,0 +1,152 @@
+"""Ingest of real folders beside a plain script, Haystack and LlamaIndex, in processes of their own.
+
+All embed with the same MiniLM on the same machine in the same run. The peers are installed, pinned,
+from the package registry into environments of their own, kept in the cache, and read the files as
+their documentation shows. Haystack's splitter makes chunks of 200 words; LlamaIndex's makes chunks
+of 1,024 tokens, of which the model reads the first 256, so that most of a text is in no vector: it
+is measured a second time with chunks of 256 tokens. Citadel's chunks are smaller than all of these
+and begin with title and headings, it reads scans by OCR and mails with what is attached to them,
+and it writes a database, a dense and a lexical index.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from tests.bench.embedding import new_data_dir
+from tests.bench.processes import Finished, citadel_ingest, finish
+from tests.bench.report import Cell, print_heading, print_line, print_table
+from tests.bench.run import REPOSITORY, Run, cache_dir, progress, scratch
+
+NEEDS = ("contoso", "kgrag_sec10q", "files_unstructured", "files_pypdf", "files_eml", "docling_gt")
+# Every so manyth file of a set by size, so that all of it takes some ten minutes.
+SETS = {
+    "contoso": ("contoso/docs", 3),
+    "kgrag_sec10q": ("kgrag_sec10q/docs", 5),
+    "files_unstructured": ("files_unstructured", 6),
+    "files_pypdf": ("files_pypdf", 2),
+    "files_eml": ("files_eml", 1),
+    "docling_gt": ("docling_gt", 2),
+}
+MB = 1e6
+MIB = 1024**2
+MODEL_TOKENS = 256
+OFFLINE = {
+    "HF_HUB_OFFLINE": "1",
+    "TRANSFORMERS_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HAYSTACK_TELEMETRY_ENABLED": "False",
+    "DO_NOT_TRACK": "1",
+}
+Ingest = Callable[[Path, Path], Finished]  # of a folder, with a folder for what is made
+
+
+def main(run: Run) -> None:
+    """Print the section."""
+    what = " ".join(__doc__.split("\n\n")[1].split())
+    haystack, llamaindex = _environment("haystack"), _environment("llamaindex")
+    os.environ.update(OFFLINE)
+    print_heading("Ingest beside peers", what, quick=run.quick)
+    ways: dict[str, Ingest] = {
+        "plain script": lambda out, folder: _script(Path(sys.executable), "plain", out, folder),
+        "Haystack": lambda out, folder: _script(haystack, "peer_haystack", out, folder),
+        "LlamaIndex": lambda out, folder: _script(llamaindex, "peer_llamaindex", out, 0, folder),
+        f"LlamaIndex, {MODEL_TOKENS} tokens": lambda out, folder: _script(
+            llamaindex, "peer_llamaindex", out, MODEL_TOKENS, folder
+        ),
+        "citadel ingest": _citadel,
+    }
+    names = run.pick(tuple(SETS), ("files_eml",))
+    with scratch() as folder:
+        rows: list[list[Cell]] = []
+        sums: dict[str, list[float]] = {way: [0.0] * 3 for way in ways}
+        for name in names:
+            tree = _sample(run, name, folder / name)
+            rows += _compare(name, tree, ways, folder / f"out-{name}", sums)
+        print_table(_HEADER, rows)
+    print_table(_SUM_HEADER, [[way, *_totals(sums, way)] for way in ways])
+    print_line(
+        "Sample: "
+        + ("every file of " if run.whole else "by size, every so manyth file of ")
+        + ", ".join(f"{name} ({1 if run.whole else SETS[name][1]})" for name in names)
+        + ". A file failed of which nothing is in the index. Peak: proportional set size of all "
+        "processes of the command. Every time is of whole processes, imports and writing the "
+        "index included."
+    )
+
+
+_HEADER = ("what", "files", "failed", "MB", "chunks", "wall s", "files/s", "MB/s")
+_HEADER += ("peak MiB", "its time × citadel's")
+_SUM_HEADER = ("all of these together", "failed", "chunks", "wall s", "its time × citadel's")
+
+
+def _environment(peer: str) -> Path:
+    """The Python of an environment with what a peer needs, made where it is not there yet."""
+    wanted = REPOSITORY / "tests" / "bench" / f"peers-{peer}.txt"
+    home = cache_dir() / f"peer-{peer}"
+    python, stamp = home / "bin" / "python", home / "installed.txt"
+    if not stamp.is_file() or stamp.read_text() != wanted.read_text():
+        progress(f"installing {peer} (some minutes, once)")
+        shutil.rmtree(home, ignore_errors=True)
+        subprocess.run([sys.executable, "-m", "venv", home], check=True)
+        pip = [python, "-m", "pip", "install", "--quiet"]
+        # torch first and alone: pip then takes the build that its own configuration prefers.
+        torch = next(line for line in wanted.read_text().splitlines() if line.startswith("torch"))
+        subprocess.run([*pip, torch], check=True, stdout=sys.stderr)
+        subprocess.run([*pip, "--requirement", wanted], check=True, stdout=sys.stderr)
+        stamp.write_text(wanted.read_text())
+    return python
+
+
+def _sample(run: Run, name: str, tree: Path) -> Path:
+    """Copies of a set's files, or of those that stand for it."""
+    folder, every = SETS[name]
+    source = run.eval_dir / folder
+    files = [f for f in source.rglob("*") if f.is_file() and not f.name.endswith(".gt.md")]
+    files.sort(key=lambda file: (file.stat().st_size, file.name))
+    for file in files[:: 1 if run.whole else every]:
+        copy = tree / file.relative_to(source)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(file, copy)
+    return tree
+
+
+def _script(python: Path, name: str, *arguments: Path | int) -> Finished:
+    script = REPOSITORY / "tests" / "bench" / f"{name}.py"
+    return finish([python, script, *map(str, arguments)], watch=True)
+
+
+def _citadel(out: Path, tree: Path) -> Finished:
+    return citadel_ingest(new_data_dir(out), [tree])
+
+
+def _compare(
+    name: str, tree: Path, ways: dict[str, Ingest], out: Path, sums: dict[str, list[float]]
+) -> list[list[Cell]]:
+    """Each way over the same folder, ours last."""
+    sizes = [file.stat().st_size for file in tree.rglob("*") if file.is_file()]
+    done: dict[str, tuple[Finished, Sequence[object], int]] = {}
+    for way, ingest in ways.items():
+        progress(f"{name}: {way}")
+        finished = ingest(out / way.replace(" ", "-"), tree)
+        n_texts = finished.json.get("texts", finished.json.get("chunks"))
+        done[way] = finished, finished.json["failed"], n_texts
+    ours = done["citadel ingest"][0].seconds
+    rows: list[list[Cell]] = []
+    for way, (finished, failed, n_texts) in done.items():
+        seconds = finished.seconds
+        for at, value in enumerate((len(failed), n_texts, seconds)):
+            sums[way][at] += value
+        rates = [len(sizes) / seconds, sum(sizes) / MB / seconds]
+        peak = round(finished.peak_bytes / MIB)
+        counts = [len(sizes), len(failed), f"{sum(sizes) / MB:.1f}", n_texts]
+        rows.append([f"{name}: {way}", *counts, seconds, *rates, peak, seconds / ours])
+    return rows
+
+
+def _totals(sums: dict[str, list[float]], way: str) -> list[Cell]:
+    n_failed, n_texts, seconds = sums[way]
+    return [int(n_failed), int(n_texts), seconds, seconds / sums["citadel ingest"][2]]
