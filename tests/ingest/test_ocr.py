@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from pdf_pages import HEIGHT, WIDTH, box_of, faults, write_lines, write_pdf
+from pdf_pages import HEIGHT, WIDTH, Draw, box_of, faults, write_lines, write_pdf
 from PIL import Image, ImageDraw, ImageFont
 from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen.canvas import Canvas
@@ -92,6 +92,24 @@ def test_scanned_page_among_pages_of_text_is_read_in_its_place(tmp_path):
     assert parsed.metadata["ocr_pages"] == "2"
     assert parsed.warnings == []
     assert faults(parsed) == []
+
+
+@needs_tesseract
+def test_pages_that_are_scans_are_read_in_order_as_far_as_time_lasts(tmp_path, monkeypatch):
+    def page(text: str) -> Draw:
+        return lambda canvas: canvas.drawImage(ImageReader(scan([text])), 0, 0, WIDTH, HEIGHT)
+
+    texts = ["The first page", "The second page", "The third page"]
+    path = write_pdf(tmp_path / "a.pdf", *map(page, texts))
+    parsed = read_document(Job(str(path), path.name))
+    assert [(e.page, e.text) for e in parsed.elements] == list(enumerate(texts, 1))
+    assert parsed.metadata["ocr_pages"] == "1, 2, 3"
+
+    clock = iter([0.0, 1.0, 999.0, 999.0])  # begun, then before each page
+    monkeypatch.setattr(pdf_scans.time, "monotonic", lambda: next(clock))
+    parsed = read_document(Job(str(path), path.name))
+    assert [(e.page, e.text) for e in parsed.elements] == [(1, "The first page")]
+    assert parsed.warnings[0].startswith("pages 2-3 not read: scans may take 120 s")
 
 
 @needs_tesseract
