@@ -62,7 +62,7 @@ def main(run: Run) -> None:
     names = run.pick(tuple(SETS), ("files_eml",))
     with scratch() as folder:
         rows: list[list[Cell]] = []
-        sums: dict[str, list[float]] = {way: [0.0] * 3 for way in ways}
+        sums: dict[str, list[float]] = {way: [0.0] * 4 for way in ways}
         for name in names:
             tree = _sample(run, name, folder / name)
             rows += _compare(name, tree, ways, folder / f"out-{name}", sums)
@@ -78,9 +78,10 @@ def main(run: Run) -> None:
     )
 
 
-_HEADER = ("what", "files", "failed", "MB", "chunks", "wall s", "files/s", "MB/s")
-_HEADER += ("peak MiB", "its time × citadel's")
-_SUM_HEADER = ("all of these together", "failed", "chunks", "wall s", "its time × citadel's")
+_RATIOS = ("its time × citadel's", "its processor time × citadel's")
+_HEADER = ("what", "files", "failed", "MB", "chunks", "wall s", "processor s", "files/s", "MB/s")
+_HEADER += ("peak MiB", *_RATIOS)
+_SUM_HEADER = ("all of these together", "failed", "chunks", "wall s", "processor s", *_RATIOS)
 
 
 def _environment(peer: str) -> Path:
@@ -134,19 +135,21 @@ def _compare(
         finished = ingest(out / way.replace(" ", "-"), tree)
         n_texts = finished.json.get("texts", finished.json.get("chunks"))
         done[way] = finished, finished.json["failed"], n_texts
-    ours = done["citadel ingest"][0].seconds
+    ours = done["citadel ingest"][0]
     rows: list[list[Cell]] = []
     for way, (finished, failed, n_texts) in done.items():
-        seconds = finished.seconds
-        for at, value in enumerate((len(failed), n_texts, seconds)):
+        times = [finished.seconds, finished.busy_s]
+        for at, value in enumerate((len(failed), n_texts, *times)):
             sums[way][at] += value
-        rates = [len(sizes) / seconds, sum(sizes) / MB / seconds]
-        peak = round(finished.peak_bytes / MIB)
+        rates = [len(sizes) / finished.seconds, sum(sizes) / MB / finished.seconds]
+        ratios = [finished.seconds / ours.seconds, finished.busy_s / ours.busy_s]
         counts = [len(sizes), len(failed), f"{sum(sizes) / MB:.1f}", n_texts]
-        rows.append([f"{name}: {way}", *counts, seconds, *rates, peak, seconds / ours])
+        peak = round(finished.peak_bytes / MIB)
+        rows.append([f"{name}: {way}", *counts, *times, *rates, peak, *ratios])
     return rows
 
 
 def _totals(sums: dict[str, list[float]], way: str) -> list[Cell]:
-    n_failed, n_texts, seconds = sums[way]
-    return [int(n_failed), int(n_texts), seconds, seconds / sums["citadel ingest"][2]]
+    n_failed, n_texts, *times = sums[way]
+    ratios = [one / ours for one, ours in zip(times, sums["citadel ingest"][2:], strict=True)]
+    return [int(n_failed), int(n_texts), *times, *ratios]

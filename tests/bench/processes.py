@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import secrets
 import socket
 import subprocess
@@ -34,6 +35,7 @@ class Finished:
     returncode: int
     stdout: str
     stderr: str
+    busy_s: float = 0.0  # processor time of all its processes, which other work disturbs less
 
     @property
     def json(self) -> dict[str, Any]:
@@ -88,7 +90,7 @@ def finish(
     Raises:
         RuntimeError: it ended with a code that is not among `codes`.
     """
-    began = time.perf_counter()
+    began, busy = time.perf_counter(), _children_busy_s()
     process = subprocess.Popen(
         [str(part) for part in command],
         cwd=REPOSITORY,
@@ -104,7 +106,14 @@ def finish(
     peak = watching.end() if watching else 0
     if process.returncode not in codes:
         raise RuntimeError(f"{command} ended with {process.returncode}:\n{stderr[-2000:]}")
-    return Finished(seconds, peak, process.returncode, stdout, stderr)
+    busy_s = _children_busy_s() - busy
+    return Finished(seconds, peak, process.returncode, stdout, stderr, busy_s)
+
+
+def _children_busy_s() -> float:
+    """Processor time of all descendants of this process that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def citadel_ingest(data_dir: Path, paths: Sequence[Path], *, watch: bool = True) -> Finished:
