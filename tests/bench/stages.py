@@ -43,6 +43,10 @@ class TimedEmbedder:
         """See `Embedder`."""
         return self._model.count_tokens(texts)
 
+    def letters_per_token(self, text: str) -> float:
+        """See `Embedder`."""
+        return self._model.letters_per_token(text)
+
 
 def ingest_with(
     embedder: Embedder, settings: Settings, paths: Sequence[Path], collection: str
