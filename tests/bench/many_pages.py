@@ -20,10 +20,10 @@ def write_pages(sources: list[Path], tree: Path, n_pages: int) -> int:
     """
     chance = random.Random(n_pages)
     documents = [pypdfium2.PdfDocument(source) for source in sources]
-    usable = [_text_pages(document) for document in documents]
+    usable = [(each, pages) for each in documents if (pages := _text_pages(each))]
     n_files = -(-n_pages // PAGES_A_FILE)
     for number in range(n_files):
-        document, pages = chance.choice(list(zip(documents, usable, strict=True)))
+        document, pages = chance.choice(usable)
         n_here = min(PAGES_A_FILE, n_pages - number * PAGES_A_FILE)
         folder = tree / f"{number // FOLDER_FILES:03}"
         folder.mkdir(parents=True, exist_ok=True)

