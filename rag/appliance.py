@@ -1,8 +1,8 @@
 """The query side put together: what the command and the API both open."""
 
 import logging
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractContextManager, aclosing
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, aclosing, contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal
@@ -18,7 +18,7 @@ from rag.answer.writer import Writer
 from rag.errors import ConfigError
 from rag.forget.steps import finish
 from rag.metrics import Metrics
-from rag.search.current import Current, Searching
+from rag.search.current import Current
 from rag.search.embed import Embedder
 from rag.search.interface import Pair
 from rag.search.retrieve import Retriever, SearchResult
@@ -94,9 +94,9 @@ class Appliance(AbstractContextManager["Appliance"]):
         Raises:
             StoreError: the search cannot be recorded; nothing is shown then.
         """
-        with self._current.held() as searching:
-            result = searching.retriever.retrieve(query, access, k)
-            record.search(self._held(searching), access, result)
+        with self.held() as parts:
+            result = parts.retriever.retrieve(query, access, k)
+            record.search(parts, access, result)
         return result
 
     async def answer(
@@ -104,25 +104,27 @@ class Appliance(AbstractContextManager["Appliance"]):
     ) -> AsyncIterator[Event]:
         """The events of an answer; see `rag.answer.events`."""
         options = options or Options()
-        with self._current.held() as searching:
-            parts = self._held(searching)
+        with self.held() as parts:
             events = answer(question, access, parts, request_id=request_id, options=options)
             async with aclosing(events):
                 async for event in events:
                     yield event
 
-    def _held(self, searching: Searching) -> Held:
-        return Held(
-            self.settings,
-            self.store,
-            searching.embedder,
-            searching.indexes,
-            searching.retriever,
-            self.guard,
-            self.engine,
-            self.writer,
-            self.metrics,
-        )
+    @contextmanager
+    def held(self) -> Iterator[Held]:
+        """What a question is answered with; stays open until the end of the block."""
+        with self._current.held() as searching:
+            yield Held(
+                self.settings,
+                self.store,
+                searching.embedder,
+                searching.indexes,
+                searching.retriever,
+                self.guard,
+                self.engine,
+                self.writer,
+                self.metrics,
+            )
 
     def follow_model(self) -> None:
         """Begin to load the model that the store was switched to, if it was; does not wait."""

@@ -2,8 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any, cast
+from dataclasses import dataclass, field, replace
 
 import pytest
 from company import DOCS, ask
@@ -41,22 +40,11 @@ class Judge:
         pass
 
 
-class Guarded:
-    """An appliance with another guard."""
-
-    def __init__(self, appliance: Appliance, guard: Judge) -> None:
-        self._appliance = appliance
-        self.guard = guard
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._appliance, name)
-
-
 def events(appliance: Appliance, guard: Judge) -> list[Event]:
     async def run() -> list[Event]:
-        parts = cast(Appliance, Guarded(appliance, guard))
-        stream = answer(QUESTION, DOCS, parts, request_id="r")
-        found = [event async for event in stream]
+        with appliance.held() as held:
+            stream = answer(QUESTION, DOCS, replace(held, guard=guard), request_id="r")
+            found = [event async for event in stream]
         assert asyncio.all_tasks() == {asyncio.current_task()}
         return found
 

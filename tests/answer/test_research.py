@@ -102,7 +102,8 @@ class Judge:
 
 def parts_of(firm: Appliance, fake: FakeVLLM, guard: Guard | None = None, **limits: Any) -> Parts:
     settings = firm.settings.model_copy(update={"engine_url": fake.url, **limits})
-    return Parts(settings, firm.store, firm.retriever, OpenAIEngine(settings), guard)
+    with firm.held() as held:
+        return Parts(settings, held.store, held.retriever, OpenAIEngine(settings), guard)
 
 
 @dataclass

@@ -170,7 +170,7 @@ def test_no_reader_has_a_default_access() -> None:
         *("join_group", "leave_group", "groups", "grant", "revoke", "grants", "limit", "limits"),
         *("check_principals", "sync_limits", "mapped_roots", "user_number", "access_of_number"),
         *("operator_number", "manageable", "may_manage"),
-        *("create_collection", "remove_collection", "discard_original"),
+        *("create_collection", "remove_collection", "discard_original", "alone", "some_vectors"),
     }
     for name, method in inspect.getmembers(Store, callable):
         if name.startswith("_") or name in for_everyone:

@@ -65,7 +65,8 @@ def gather(
         )
         engine = OpenAIEngine(settings)
         judge = LlamaGuard(settings) if guard else None
-        parts = Parts(settings, appliance.store, appliance.retriever, engine, judge)
+        with appliance.held() as held:
+            parts = Parts(settings, held.store, held.retriever, engine, judge)
         count = await token_counter(settings, engine)
         stream = research(
             QUESTION, parts, DOCS, count=count, window_tokens=WINDOW_TOKENS[real.name]
