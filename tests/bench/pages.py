@@ -140,7 +140,8 @@ def _print_over_time(through: Watched, whole: Contents, n_pages: int) -> None:
         done, n_here = done + n_chunks, n_here + n_chunks
         if done < total * (len(rows) + 1) / PARTS:
             continue
-        memory = [size for when, size in through.samples if began <= when <= at] or [0]
+        memory = [size for when, size in through.samples if began <= when <= at]
+        memory = memory or [size for when, size in through.samples if when <= at][-1:] or [0]
         mean, most = sum(memory) / len(memory), max(memory)
         rate = n_here / max(at - began, SAMPLE_EVERY_S)
         part = f"{len(rows) + 1} of {PARTS}"
@@ -148,17 +149,19 @@ def _print_over_time(through: Watched, whole: Contents, n_pages: int) -> None:
         began, n_here = at, 0
     header = ("part of the run", "chunks", "s", "chunks/s", "mean MiB", "peak MiB")
     print_table(header, rows)
-    early, late = (sum(float(row[3] or 0) for row in part) for part in (rows[1:4], rows[-3:]))
+    early, late = (_chunks_per_s(part) for part in (rows[1:4], rows[-3:]))
     early_mib, late_mib = (sum(int(row[4] or 0) for row in part) for part in (rows[1:4], rows[-3:]))
-    rows_mib = [int(row[4] or 0) for row in rows]
     print_line(
         f"{n_pages:,} pages in {len(through.committed):,} files of {PAGES_A_FILE}: {total:,} "
-        f"chunks in {through.seconds:.0f} s, {n_pages / through.seconds:.1f} pages/s. Last tenth's "
-        f"mean memory {rows_mib[-1] / max(rows_mib[0], 1):.2f} of the first's (the last three's "
-        f"{late_mib / max(early_mib, 1):.2f} of the second to fourth's), speed of the last three "
-        f"{late / early:.2f} of the second to fourth's. The first tenth includes the start. Load "
+        f"chunks in {through.seconds:.0f} s, {n_pages / through.seconds:.1f} pages/s. The "
+        f"last three tenths against the second to fourth: {late_mib / max(early_mib, 1):.2f} of "
+        f"the memory, {late / early:.2f} of the speed. The first tenth includes the start. Load "
         f"at the end: {os.getloadavg()[0]:.1f}."
     )
+
+
+def _chunks_per_s(rows: Sequence[Sequence[Cell]]) -> float:
+    return sum(float(row[1] or 0) for row in rows) / sum(float(row[2] or 0) for row in rows)
 
 
 def _print_broken(

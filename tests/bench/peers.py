@@ -24,12 +24,12 @@ from tests.bench.run import REPOSITORY, Run, cache_dir, progress, scratch
 NEEDS = ("contoso", "kgrag_sec10q", "files_unstructured", "files_pypdf", "files_eml", "docling_gt")
 # Every so manyth file of a set by size, so that all of it takes some ten minutes.
 SETS = {
-    "contoso": ("contoso/docs", 3),
-    "kgrag_sec10q": ("kgrag_sec10q/docs", 5),
-    "files_unstructured": ("files_unstructured", 6),
-    "files_pypdf": ("files_pypdf", 2),
-    "files_eml": ("files_eml", 1),
-    "docling_gt": ("docling_gt", 2),
+    "contoso": ("contoso/docs", 8),
+    "kgrag_sec10q": ("kgrag_sec10q/docs", 10),
+    "files_unstructured": ("files_unstructured", 16),
+    "files_pypdf": ("files_pypdf", 6),
+    "files_eml": ("files_eml", 3),
+    "docling_gt": ("docling_gt", 8),
 }
 MB = 1e6
 MIB = 1024**2
