@@ -18,6 +18,7 @@ NAMES = (
     "memory",
     "unchanged",
     "query",
+    "quality",
     "retrieval",
     "ranking",
     "evidence",
