@@ -53,6 +53,7 @@ def fuzzed(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Iterator[L
         yield live
 
 
+@pytest.mark.long  # two and a half minutes
 @pytest.mark.timeout(600)
 def test_no_call_of_ten_thousand_ends_in_a_500_or_in_what_the_document_does_not_say(
     fuzzed: Live,

@@ -59,7 +59,8 @@ def read(path: Path) -> str:
 
 def test_it_asks_first_and_shows_what_goes(office: Citadel) -> None:
     before = titles(office)
-    asked = inside(office.data_dir, "forget", "1")
+    listed = inside(office.data_dir, "documents", "--json").json["documents"]
+    asked = inside(office.data_dir, "forget", str(listed[0]["id"]))
     assert asked.code == 1
     assert "Forget this for good?" in asked.err
     assert "1 documents of 1 files" in asked.err
