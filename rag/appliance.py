@@ -3,11 +3,11 @@
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, aclosing, contextmanager
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal
 
 from rag.answer import record
+from rag.answer.asked import Parts
 from rag.answer.conversation import forget_summaries
 from rag.answer.engine import Engine
 from rag.answer.events import Event
@@ -21,7 +21,7 @@ from rag.metrics import Metrics
 from rag.search.current import Current
 from rag.search.embed import Embedder
 from rag.search.interface import Pair
-from rag.search.retrieve import Retriever, SearchResult
+from rag.search.retrieve import SearchResult
 from rag.secret import kept_secret
 from rag.settings import Settings
 from rag.store import Store
@@ -31,21 +31,6 @@ logger = logging.getLogger(__name__)
 
 UNGUARDED = "no guard reads what the engine writes: CITADEL_ALLOW_UNGUARDED is set"
 PROMPT_SECRET = "prompt.secret"  # noqa: S105  a file's name: keys of passages come from it
-
-
-@dataclass(slots=True)
-class Held:
-    """What one question is answered with, from its beginning to its end; see `Parts`."""
-
-    settings: Settings
-    store: Store
-    embedder: Embedder
-    indexes: Pair
-    retriever: Retriever
-    guard: Guard | None
-    engine: Engine | None
-    writer: Writer | None
-    metrics: Metrics
 
 
 class Appliance(AbstractContextManager["Appliance"]):
@@ -111,10 +96,10 @@ class Appliance(AbstractContextManager["Appliance"]):
                     yield event
 
     @contextmanager
-    def held(self) -> Iterator[Held]:
+    def held(self) -> Iterator[Parts]:
         """What a question is answered with; stays open until the end of the block."""
         with self._current.held() as searching:
-            yield Held(
+            yield Parts(
                 self.settings,
                 self.store,
                 searching.embedder,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Literal, Protocol
+from typing import Literal
 
 from rag.answer.draft import Draft
 from rag.answer.engine import Engine
@@ -24,8 +24,9 @@ from rag.types import Access, Hit
 Stage = Literal["question", "answer", "tool"]
 
 
-class Parts(Protocol):
-    """What an answer is made with; `rag.appliance.Appliance` has it."""
+@dataclass(slots=True)
+class Parts:
+    """What a question is answered with, from its beginning to its end."""
 
     settings: Settings
     store: Store
