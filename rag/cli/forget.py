@@ -1,6 +1,5 @@
 """`citadel forget`: documents or a user gone for good, and the proof of it."""
 
-import os
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -103,7 +102,10 @@ def _target(store: "Store", what: str, kind: str) -> _Target:
             raise BadRequest(f"{what!r} is no number of a document", hint="`citadel documents`")
         sources = store.erasure.of_document(int(what))
     else:
-        sources = store.erasure.of_path(os.path.abspath(what))  # noqa: PTH100  as the scan names files
+        from ingest.scan import absolute_roots
+
+        (path,) = absolute_roots([Path(what)], allow_missing=True)
+        sources = store.erasure.of_path(path)
     return _Target(
         _words(store, sources),
         lambda: store.erasure.begin_documents(sources),

@@ -1,6 +1,5 @@
 """`citadel user`, `citadel group` and `citadel access`: who there is, and who may read what."""
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -290,7 +289,9 @@ def unlimit(ctx: typer.Context, place: Place, collection: CollectionOption = "de
 
 
 def _limit(ctx: typer.Context, collection: str, place: Path, who: list[str] | None) -> None:
-    uri = os.path.abspath(place)  # noqa: PTH100  as the scan names files; `..` is none of them
+    from ingest.scan import absolute_roots
+
+    (uri,) = absolute_roots([place], allow_missing=True)
     with open_store(ctx) as store:
         if not place.exists() and not store.sources(collection, uri):
             _no_place(uri)

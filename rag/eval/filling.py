@@ -7,7 +7,6 @@ not grow with it.
 
 import hashlib
 import itertools
-import os
 import tempfile
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ from ingest.parse.model import Element, Parsed
 from ingest.parse.text import text_elements
 from ingest.plan import Recipe
 from ingest.progress import open_progress
+from ingest.scan import absolute_roots
 from ingest.sync import Report, Site, carry_out, make_plan
 from rag.errors import BadRequest
 from rag.eval.lines import LAYOUTS
@@ -102,7 +102,7 @@ def fill_docs(docs: Path, settings: Settings, embedder: Embedder) -> Iterator[Fi
     Raises:
         BadRequest: nothing of the folder could be read.
     """
-    folder = Path(os.path.abspath(docs))  # noqa: PTH100  as the scan names its files
+    folder = Path(*absolute_roots([docs]))
     with (
         _data_dir(settings) as own,
         Store.open(own.url, data_dir=own.data_dir) as store,
