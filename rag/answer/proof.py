@@ -24,7 +24,6 @@ from rag.store import Store
 from rag.types import Access, Citation
 
 UNCITED = "it cites nothing"
-UNREADABLE = "what it cites can no longer be read"
 
 
 class Proof:

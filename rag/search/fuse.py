@@ -1,4 +1,4 @@
-"""Two ranked lists to one: a weighted sum of min-max-normalised scores.
+"""Two ranked lists to one: a weighted sum of min-max-normalised scores, and what goes into it.
 
 Measured better than reciprocal rank fusion on five of six public sets, and on ours (BENCHMARKS.md).
 """
