@@ -34,8 +34,8 @@ def rank(filled: Filled, query: str, without: str = "") -> Ranked:
     deep = filled.retriever.retrieve(query, filled.access, DEPTH)
     indexes, access = filled.indexes, filled.access
     rankings = {
-        "dense": _of_branch(filled, lambda k: indexes.search_dense(head.vector, k, access)),
-        "lexical": _of_branch(filled, lambda k: indexes.search_lexical(query, k, access)),
+        "dense": _of_branch(filled, lambda k: indexes.dense.search(head.vector, k, access)),
+        "lexical": _of_branch(filled, lambda k: indexes.lexical.search(query, k, access)),
         "fused": _distinct(filled.name(hit) for hit in (*head.hits, *deep.hits)),
     }
     return Ranked(

@@ -184,7 +184,7 @@ def _found(
     else:
         searching.indexes.catch_up()
         vector = searching.embedder.encode([asked.text])[0]  # (dim,)
-        ids = [i for i, _ in searching.indexes.search_dense(vector, CHUNKS, access)]
+        ids = [i for i, _ in searching.indexes.dense.search(vector, CHUNKS, access)]
         chunks = store.chunks(access, ids)
         ranked = [chunks[i].document_id for i in ids if i in chunks]
     return list(dict.fromkeys(ranked))[:DEPTH]

@@ -21,7 +21,6 @@ from types import TracebackType
 from typing import overload
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rag.errors import CitadelError, SearchIndexError
 from rag.search import snapshot
@@ -30,7 +29,7 @@ from rag.search.dense import TRAINING_ROWS, DenseIndex, Setting, choose_kind
 from rag.search.interface import Pair
 from rag.search.lexical import SCHEMA_VERSION, LexicalIndex
 from rag.store import Store
-from rag.types import Access, Change, IndexRow, IndexServer, Snapshot, Vectors
+from rag.types import Change, IndexRow, IndexServer, Snapshot, Vectors
 
 Say = Callable[[str], None]
 Where = Setting | IndexServer  # in each process, or on a server for all of them
@@ -227,16 +226,6 @@ class Indexes(AbstractContextManager["Indexes"]):
                 dense.append(*self._columns(rows))
         self._serve(dense, seq)
         self.snapshot_seq = -1
-
-    def search_dense(
-        self, vector: NDArray[np.float32], k: int, access: Access
-    ) -> list[tuple[int, float]]:
-        """See `DenseIndex.search`."""
-        return self.dense.search(vector, k, access)
-
-    def search_lexical(self, query: str, k: int, access: Access) -> list[tuple[int, float]]:
-        """See `LexicalIndex.search`."""
-        return self.lexical.search(query, k, access)
 
     def publish(self) -> None:
         """Write both indexes as the newest snapshots, if they have moved since the last."""

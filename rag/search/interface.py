@@ -65,14 +65,6 @@ class Pair(Protocol):
     def catch_up(self) -> None:
         """Put every change that was acknowledged before this call in force."""
 
-    def search_dense(
-        self, vector: NDArray[np.float32], k: int, access: Access
-    ) -> list[tuple[int, float]]:
-        """See `Dense.search`."""
-
-    def search_lexical(self, query: str, k: int, access: Access) -> list[tuple[int, float]]:
-        """See `Lexical.search`."""
-
     def publish(self) -> None:
         """Keep what was applied for the next process."""
 

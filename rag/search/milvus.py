@@ -16,9 +16,6 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from rag.search import milvus_dense, milvus_lexical
 from rag.search.indexes import Say
 from rag.search.lexical import SCHEMA_VERSION
@@ -26,7 +23,7 @@ from rag.search.milvus_client import Gone, Level, Milvus, Shelf
 from rag.search.milvus_dense import MilvusDense
 from rag.search.milvus_lexical import MilvusLexical
 from rag.store import Store
-from rag.types import Access, Change, IndexRow, IndexServer
+from rag.types import Change, IndexRow, IndexServer
 
 PREFIX = "citadel_"
 STATES = f"{PREFIX}states"  # a row for each model
@@ -106,16 +103,6 @@ class MilvusIndexes(AbstractContextManager["MilvusIndexes"]):
                         self._take(state)
                     return
         self._build(unless_there=True)  # somebody has emptied Milvus
-
-    def search_dense(
-        self, vector: NDArray[np.float32], k: int, access: Access
-    ) -> list[tuple[int, float]]:
-        """See `MilvusDense.search`."""
-        return self.dense.search(vector, k, access)
-
-    def search_lexical(self, query: str, k: int, access: Access) -> list[tuple[int, float]]:
-        """See `MilvusLexical.search`."""
-        return self.lexical.search(query, k, access)
 
     def publish(self) -> None:
         """Nothing is to be written: Milvus keeps what it has got. What was forgotten goes."""

@@ -57,9 +57,9 @@ class Retriever:
         vector = self._embedder.encode([query])[0]  # (dim,)
         clock.lap("embed")
         branch_k = max(BRANCH_K, MERGED * k)
-        dense = dict(self._indexes.search_dense(vector, branch_k, access))
+        dense = dict(self._indexes.dense.search(vector, branch_k, access))
         clock.lap("dense")
-        lexical = dict(self._indexes.search_lexical(query, branch_k, access))
+        lexical = dict(self._indexes.lexical.search(query, branch_k, access))
         clock.lap("lexical")
         fused = self._fused(query, vector, dense, lexical)[: MERGED * k]
         clock.lap("fuse")

@@ -265,15 +265,15 @@ Liar = Callable[[Indexes, pytest.MonkeyPatch], None]
 def _everything(indexes: Indexes, patch: pytest.MonkeyPatch) -> None:
     """It passes over the filter: every chunk that there is, as the best there could be."""
     every = [(chunk_id, 1.0) for chunk_id in indexes.dense.ids()]
-    patch.setattr(indexes, "search_dense", lambda *_: every)
-    patch.setattr(indexes, "search_lexical", lambda *_: every)
+    patch.setattr(indexes.dense, "search", lambda *_: every)
+    patch.setattr(indexes.lexical, "search", lambda *_: every)
 
 
 def _made_up(indexes: Indexes, patch: pytest.MonkeyPatch) -> None:
     """It answers with numbers that were never given out, beside all that were."""
     every = [(n, 1.0) for n in (*range(-2, 60), 2**62)]
-    patch.setattr(indexes, "search_dense", lambda *_: every)
-    patch.setattr(indexes, "search_lexical", lambda *_: every)
+    patch.setattr(indexes.dense, "search", lambda *_: every)
+    patch.setattr(indexes.lexical, "search", lambda *_: every)
 
 
 @pytest.mark.parametrize("lie", [_everything, _made_up])

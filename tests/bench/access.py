@@ -20,7 +20,9 @@ import numpy as np
 import tantivy
 from numpy.typing import NDArray
 
+from rag.search.dense import DenseIndex
 from rag.search.indexes import Indexes
+from rag.search.lexical import LexicalIndex
 from rag.search.retrieve import BRANCH_K, Retriever
 from rag.settings import load_settings
 from rag.store import Said, Store
@@ -146,35 +148,46 @@ def _user(number: int) -> str:
     return f"reader-{number}"
 
 
-class _NotFiltered:
-    """Both indexes as if nothing were ever forbidden: the baseline."""
+class _AnyRows:
+    """The dense index as if nothing were ever forbidden."""
 
-    def __init__(self, indexes: Indexes) -> None:
-        self._indexes = indexes
+    def __init__(self, index: DenseIndex) -> None:
+        self._index = index
+        self.vectors = index.vectors
 
-    def catch_up(self) -> None:
-        self._indexes.catch_up()
-
-    def search_dense(
+    def search(
         self, vector: NDArray[np.float32], k: int, access: Access
     ) -> list[tuple[int, float]]:
-        index = self._indexes.dense
-        scores, rows = index._coded.faiss.search(vector[None, :], k)
-        return list(zip(index._rows.ids[rows[0]].tolist(), scores[0].tolist(), strict=True))
+        scores, rows = self._index._coded.faiss.search(vector[None, :], k)
+        return list(zip(self._index._rows.ids[rows[0]].tolist(), scores[0].tolist(), strict=True))
 
-    def search_lexical(self, query: str, k: int, access: Access) -> list[tuple[int, float]]:
+
+class _AnyWords:
+    """The lexical index as if nothing were ever forbidden."""
+
+    def __init__(self, index: LexicalIndex) -> None:
+        self._index = index
+
+    def search(self, query: str, k: int, access: Access) -> list[tuple[int, float]]:
         return self.by_words(query, k, lambda field, word: 1.0)
 
     def by_words(
         self, query: str, k: int, correct: Callable[[str, str], float]
     ) -> list[tuple[int, float]]:
         """The best chunks, readable or not, by the words' weights as `correct` has them."""
-        lexical = self._indexes.lexical
-        queries = lexical._word_queries(lexical._weights(query), correct)
-        words, searcher = tantivy.Query.boolean_query(queries), lexical._index.searcher()
+        queries = self._index._word_queries(self._index._weights(query), correct)
+        words, searcher = tantivy.Query.boolean_query(queries), self._index._index.searcher()
         hits = searcher.search(words, k, count=False).hits
         ids = searcher.fast_field_values("chunk_id", [address for _, address in hits])
         return [(int(i), float(score)) for i, (score, _) in zip(ids, hits, strict=True)]
+
+
+class _NotFiltered:
+    """Both: the baseline."""
+
+    def __init__(self, indexes: Indexes) -> None:
+        self.dense, self.lexical = _AnyRows(indexes.dense), _AnyWords(indexes.lexical)
+        self.catch_up = indexes.catch_up
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,7 +310,7 @@ def _print_first(readers: Sequence[Reader], parts: stores.Parts, asked: Sequence
             parts.indexes.dense._rows._filters.clear()
             for spent in ms[reader.name]:
                 began = time.perf_counter()
-                reader.indexes.search_dense(vector, BRANCH_K, access)
+                reader.indexes.dense.search(vector, BRANCH_K, access)
                 spent.append((time.perf_counter() - began) * 1000)
     baseline = min(ms[NOT_FILTERED][0])
     rows: list[list[Cell]] = []
@@ -335,9 +348,9 @@ def _print_recall(
         may = exact.readable(access)
         near, said = [], []
         for question, vector, cosine in zip(asked, vectors, scores, strict=True):
-            dense = reader.indexes.search_dense(vector, BRANCH_K, access)[:RECALL_K]
+            dense = reader.indexes.dense.search(vector, BRANCH_K, access)[:RECALL_K]
             near.append(_recall(dense, exact.ids, np.where(may, cosine, -1.0), RECALL_K))
-            lexical = reader.indexes.search_lexical(question, BRANCH_K, access)
+            lexical = reader.indexes.lexical.search(question, BRANCH_K, access)
             bm25 = _all_by_words(parts, question, exact, access)
             said.append(_recall(lexical, exact.ids, np.where(may, bm25, 0.0), BRANCH_K))
         rows.append([reader.name, f"{may.mean():.2%}", float(np.mean(near)), float(np.mean(said))])
@@ -352,7 +365,7 @@ def _all_by_words(
     The words weigh what they weigh for this caller.
     """
     correct = parts.indexes.lexical._readable(access).correction()
-    found = dict(_NotFiltered(parts.indexes).by_words(question, len(exact.ids), correct))
+    found = dict(_AnyWords(parts.indexes.lexical).by_words(question, len(exact.ids), correct))
     scores = np.zeros(len(exact.ids), np.float32)
     scores[np.searchsorted(exact.ids, list(found))] = list(found.values())
     return scores

@@ -94,8 +94,8 @@ def _ours(parts: Parts, asked: Sequence[sets.Asked]) -> Results:
     results: Results = defaultdict(list)
     for question in asked:
         vector = parts.embedder.encode([question.text])[0]
-        dense = dict(parts.indexes.search_dense(vector, BRANCH_K, parts.access))
-        lexical = dict(parts.indexes.search_lexical(question.text, BRANCH_K, parts.access))
+        dense = dict(parts.indexes.dense.search(vector, BRANCH_K, parts.access))
+        lexical = dict(parts.indexes.lexical.search(question.text, BRANCH_K, parts.access))
         stored = parts.store.chunks(parts.access, list(dense.keys() | lexical.keys()))
         for way, ranking in all_fusions(dense, lexical).items():
             chunks = [stored[key] for key, _ in ranking[: max(DEPTHS)]]

@@ -90,8 +90,8 @@ def texts(store: Store, ids: Sequence[int], access: Access = ALL) -> list[str]:
 def found(indexes: Pair, store: Store, query: str, access: Access = ALL) -> set[str]:
     """The texts that either branch finds for a query."""
     indexes.catch_up()
-    dense = indexes.search_dense(vectors([query])[0], 50, access)
-    lexical = indexes.search_lexical(query, 50, access)
+    dense = indexes.dense.search(vectors([query])[0], 50, access)
+    lexical = indexes.lexical.search(query, 50, access)
     return set(texts(store, [i for i, _ in (*dense, *lexical)], access))
 
 

@@ -181,8 +181,8 @@ class World:
         listed = self.store.list_documents(access)
         assert self.store.count_documents(access) == len(listed)
         everything = self.indexes.dense.ids()
-        dense = self.indexes.search_dense(vectors(["word"])[0], 99, access)
-        lexical = self.indexes.search_lexical("word", 99, access)
+        dense = self.indexes.dense.search(vectors(["word"])[0], 99, access)
+        lexical = self.indexes.lexical.search("word", 99, access)
         held = self.store.chunks(self.store.access_to_all(), everything)
         return [
             {(document.collection, document.source_uri) for document in listed},

@@ -27,7 +27,7 @@ def wait_until(is_so: Callable[[], bool]) -> None:
 def dense_texts(indexes: Indexes, store: Store) -> list[int]:
     """The chunks that the dense index finds."""
     indexes.catch_up()
-    return [i for i, _ in indexes.search_dense(vectors(["notice"])[0], 100, ALL)]
+    return [i for i, _ in indexes.dense.search(vectors(["notice"])[0], 100, ALL)]
 
 
 def test_the_thread_brings_the_indexes_level_without_a_query(store: Store) -> None:
@@ -61,7 +61,7 @@ def test_of_a_large_change_a_query_does_the_deletions_and_waits_for_nothing(
         commit(store, "/later.txt", "a later notice")
         assert len(dense_texts(indexes, store)) == len(before) - 2
         assert indexes.seq == seq
-        gone = [i for i, _ in indexes.search_lexical("0", 50, ALL)]
+        gone = [i for i, _ in indexes.lexical.search("0", 50, ALL)]
         assert gone
         assert store.chunks(ALL, gone) == {}, "so no hit comes of them"
 

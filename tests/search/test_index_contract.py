@@ -45,11 +45,11 @@ def opened(store: Store, where: Where) -> Iterator[Open]:
 
 
 def by_words(pair: Pair, query: str, access: Access = ALL) -> list[int]:
-    return [chunk_id for chunk_id, _ in pair.search_lexical(query, 10, access)]
+    return [chunk_id for chunk_id, _ in pair.lexical.search(query, 10, access)]
 
 
 def by_vector(pair: Pair, query: str, access: Access = ALL) -> list[int]:
-    return [chunk_id for chunk_id, _ in pair.search_dense(vectors([query])[0], 10, access)]
+    return [chunk_id for chunk_id, _ in pair.dense.search(vectors([query])[0], 10, access)]
 
 
 def test_what_is_put_replaced_moved_and_removed_is_in_force_for_the_next_search(
@@ -130,8 +130,8 @@ def test_what_was_indexed_is_there_for_the_next_process(
 
 def test_an_empty_store_has_empty_indexes(store: Store, opened: Open) -> None:
     pair = opened()
-    assert pair.search_dense(np.ones(DIM, np.float32), 5, ALL) == []
-    assert pair.search_lexical("notice", 5, ALL) == []
+    assert pair.dense.search(np.ones(DIM, np.float32), 5, ALL) == []
+    assert pair.lexical.search("notice", 5, ALL) == []
     assert pair.lexical.idf("notice", "en", ALL) > 0
     level(pair, store)
 
@@ -210,12 +210,12 @@ def test_what_is_hidden_does_not_move_the_scores_of_what_is_read(
 ) -> None:
     commit(store, "/a.txt", "the notice of the merger", "the notice of a lease")
     pair = opened()
-    before = dict(pair.search_lexical("merger notice", 10, DOCS))
+    before = dict(pair.lexical.search("merger notice", 10, DOCS))
     rarity = pair.lexical.idf("merger", "en", DOCS)
     for n in range(5):
         commit(store, f"/hidden{n}.txt", "the notice of the merger", collection="board")
     pair.catch_up()
-    assert dict(pair.search_lexical("merger notice", 10, DOCS)) == pytest.approx(before, rel=1e-5)
+    assert dict(pair.lexical.search("merger notice", 10, DOCS)) == pytest.approx(before, rel=1e-5)
     assert pair.lexical.idf("merger", "en", DOCS) == pytest.approx(rarity)
 
 
@@ -253,12 +253,12 @@ def test_milvus_ranks_as_the_embedded_pair_does(store: Store, milvus: IndexServe
     ):
         for query in ("landlord's deposit", "when do managers report premiums", "travel costs"):
             vector = vectors([query])[0]
-            exact = embedded.search_dense(vector, 10, DOCS)
-            assert dict(shared.search_dense(vector, 10, DOCS)) == pytest.approx(
+            exact = embedded.dense.search(vector, 10, DOCS)
+            assert dict(shared.dense.search(vector, 10, DOCS)) == pytest.approx(
                 dict(exact), abs=1e-4
             )
-            mine = dict(embedded.search_lexical(query, 100, DOCS))
-            theirs = dict(shared.search_lexical(query, 100, DOCS))
+            mine = dict(embedded.lexical.search(query, 100, DOCS))
+            theirs = dict(shared.lexical.search(query, 100, DOCS))
             assert mine.keys() == theirs.keys()
             # Tantivy keeps lengths in steps and averages over all languages' fields.
             assert theirs == pytest.approx(mine, rel=0.05)
@@ -273,11 +273,11 @@ def test_fields_lengths_are_learnt_once_there_is_something_to_learn_from(
     with open_indexes(store, MODEL, DIM, server, print) as pair:
         commit(store, "/a.txt", "notice period", "travel costs", "parental leave")
         pair.catch_up()
-        before = dict(pair.search_lexical("leave", 10, DOCS))
+        before = dict(pair.lexical.search("leave", 10, DOCS))
         assert pair.outgrown()
         refresh_snapshots(store, MODEL, DIM, server, print)
         commit(store, "/b.txt", "insurance")
         pair.catch_up()
         assert not pair.outgrown()
         (chunk_id,) = before
-        assert dict(pair.search_lexical("leave", 10, DOCS))[chunk_id] < before[chunk_id]
+        assert dict(pair.lexical.search("leave", 10, DOCS))[chunk_id] < before[chunk_id]

@@ -80,9 +80,9 @@ class Follow(RuleBasedStateMachine):
         expected = {
             text for parts in self.known.values() for text in parts if text.startswith(word)
         }
-        lexical = [i for i, _ in self.indexes.search_lexical(word, 100, ALL)]
+        lexical = [i for i, _ in self.indexes.lexical.search(word, 100, ALL)]
         assert set(texts(self.store, lexical)) == expected
-        dense = [i for i, _ in self.indexes.search_dense(vectors([word])[0], 100, ALL)]
+        dense = [i for i, _ in self.indexes.dense.search(vectors([word])[0], 100, ALL)]
         assert len(dense) == sum(map(len, self.known.values()))
 
     @invariant()

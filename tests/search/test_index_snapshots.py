@@ -152,7 +152,7 @@ def test_a_snapshot_whose_words_were_broken_in_another_way_is_built_anew(store: 
         store.record_snapshot(replace(recorded, config="schema 2"))
     with open_quietly(store) as indexes:
         assert indexes.rebuilt
-        assert len(indexes.search_lexical("พักร้อน", 10, DOCS)) == 1
+        assert len(indexes.lexical.search("พักร้อน", 10, DOCS)) == 1
         level(indexes, store)
 
 
@@ -239,6 +239,6 @@ def test_an_eight_bit_index_that_began_empty_still_agrees_with_the_exact_one(sto
         with open_indexes(store, MODEL, DIM, "flat", print) as exact:
             for query in ("rule 7", "chapter 3", "rule 250 of chapter 7"):
                 vector = vectors([query])[0]
-                ours = dict(coarse.search_dense(vector, 10, DOCS))
-                theirs = dict(exact.search_dense(vector, 10, DOCS))
+                ours = dict(coarse.dense.search(vector, 10, DOCS))
+                theirs = dict(exact.dense.search(vector, 10, DOCS))
                 assert len(ours.keys() & theirs.keys()) >= 9

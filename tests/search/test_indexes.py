@@ -39,7 +39,7 @@ def test_what_is_put_replaced_moved_and_removed_is_in_force_for_the_next_search(
         level(indexes, store)
         move(store, "/a.txt", "/quokka.txt")
         indexes.catch_up()
-        assert indexes.search_lexical("quokka", 5, DOCS), "the new file name is searched"
+        assert indexes.lexical.search("quokka", 5, DOCS), "the new file name is searched"
         level(indexes, store)
         store.remove_sources("docs", ["/quokka.txt"])
         assert found(indexes, store, "notice parental leave quokka") == set()
@@ -70,10 +70,10 @@ def test_following_gives_the_same_results_as_building_anew(store: Store) -> None
         with open_quietly(store) as fresh:
             for query in ("pay", "leave rule", "rule 11"):
                 vector = vectors([query])[0]
-                dense = dict(indexes.search_dense(vector, 50, DOCS))
-                assert dense == pytest.approx(dict(fresh.search_dense(vector, 50, DOCS)))
-                lexical = {i for i, _ in indexes.search_lexical(query, 50, DOCS)}
-                assert lexical == {i for i, _ in fresh.search_lexical(query, 50, DOCS)}
+                dense = dict(indexes.dense.search(vector, 50, DOCS))
+                assert dense == pytest.approx(dict(fresh.dense.search(vector, 50, DOCS)))
+                lexical = {i for i, _ in indexes.lexical.search(query, 50, DOCS)}
+                assert lexical == {i for i, _ in fresh.lexical.search(query, 50, DOCS)}
 
 
 def test_neither_branch_finds_what_may_not_be_read(store: Store) -> None:
@@ -83,11 +83,11 @@ def test_neither_branch_finds_what_may_not_be_read(store: Store) -> None:
         indexes.catch_up()
         vector = vectors(["salary board"])[0]
         for access, n in ((DOCS, 1), (Access(frozenset({"board"})), 1), (ALL, 2), (NOBODY, 0)):
-            assert len(indexes.search_dense(vector, 10, access)) == n
-            assert len(indexes.search_lexical("salary", 10, access)) == n
+            assert len(indexes.dense.search(vector, 10, access)) == n
+            assert len(indexes.lexical.search("salary", 10, access)) == n
         nowhere = Access(frozenset({"elsewhere"}))
-        assert indexes.search_dense(vector, 10, nowhere) == []
-        assert indexes.search_lexical("salary", 10, nowhere) == []
+        assert indexes.dense.search(vector, 10, nowhere) == []
+        assert indexes.lexical.search("salary", 10, nowhere) == []
 
 
 def test_vectors_of_another_model_never_enter(store: Store) -> None:
@@ -107,8 +107,8 @@ def test_many_threads_may_search_while_documents_come_and_go(store: Store) -> No
         def search() -> None:
             for _ in range(30):
                 indexes.catch_up()
-                indexes.search_dense(vector, 10, DOCS)
-                indexes.search_lexical("rule", 10, DOCS)
+                indexes.dense.search(vector, 10, DOCS)
+                indexes.lexical.search("rule", 10, DOCS)
 
         searches = [pool.submit(search) for _ in range(4)]
         for n in range(10):
@@ -183,5 +183,5 @@ def test_an_empty_store_has_empty_indexes_and_a_snapshot_of_them(store: Store) -
     refresh_snapshots(store, MODEL, DIM, "auto", lambda _: None)
     with open_quietly(store) as indexes:
         assert not indexes.rebuilt
-        assert indexes.search_dense(np.ones(DIM, np.float32), 5, ALL) == []
-        assert indexes.search_lexical("notice", 5, ALL) == []
+        assert indexes.dense.search(np.ones(DIM, np.float32), 5, ALL) == []
+        assert indexes.lexical.search("notice", 5, ALL) == []

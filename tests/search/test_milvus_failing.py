@@ -113,7 +113,7 @@ def test_the_index_of_a_store_that_was_ahead_is_not_used(
             open_indexes(restored, MODEL, DIM, server, print) as pair,
         ):
             assert pair.rebuilt
-            assert pair.search_lexical("notice", 10, ALL) == []
+            assert pair.lexical.search("notice", 10, ALL) == []
 
 
 @pytest.mark.parametrize(

@@ -117,8 +117,8 @@ def test_the_branches_filter_what_the_store_would_let_through(appliance: Applian
     appliance.indexes.catch_up()
     vector = appliance.embedder.encode(["vacation"])[0]
     for found in (
-        appliance.indexes.search_dense(vector, 1, BOARD),
-        appliance.indexes.search_lexical("vacation", 1, BOARD),
+        appliance.indexes.dense.search(vector, 1, BOARD),
+        appliance.indexes.lexical.search("vacation", 1, BOARD),
     ):
         (chunk,) = appliance.store.chunks(BOARD, [i for i, _ in found]).values()
         assert chunk.source_uri == "/salaries.txt"
