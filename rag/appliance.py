@@ -2,8 +2,7 @@
 
 import logging
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractContextManager, aclosing, contextmanager
-from types import TracebackType
+from contextlib import aclosing, contextmanager
 from typing import Literal
 
 from rag.answer import record
@@ -15,6 +14,7 @@ from rag.answer.guard import Counted, Guard
 from rag.answer.options import Options
 from rag.answer.pipeline import answer
 from rag.answer.writer import Writer
+from rag.closing import Closing
 from rag.errors import ConfigError
 from rag.forget.steps import finish
 from rag.metrics import Metrics
@@ -33,7 +33,7 @@ UNGUARDED = "no guard reads what the engine writes: CITADEL_ALLOW_UNGUARDED is s
 PROMPT_SECRET = "prompt.secret"  # noqa: S105  a file's name: keys of passages come from it
 
 
-class Appliance(AbstractContextManager["Appliance"]):
+class Appliance(Closing):
     """Store, model, indexes and retriever of one process. Thread-safe."""
 
     def __init__(self, settings: Settings, say: Callable[[str], None] = logger.info) -> None:
@@ -127,14 +127,6 @@ class Appliance(AbstractContextManager["Appliance"]):
         """Release indexes and database."""
         self._current.close()
         self.store.close()
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 def _guard(settings: Settings) -> Guard | None:

@@ -18,7 +18,6 @@ import threading
 import time
 from concurrent.futures import Future
 from pathlib import Path
-from types import TracebackType
 from typing import BinaryIO, Protocol, Self
 
 import msgspec
@@ -26,6 +25,7 @@ import psutil
 
 from ingest.parse.model import Failure, Job, Parsed
 from ingest.parse.worker import FRAME, PARSED
+from rag.closing import Closing
 from rag.errors import ParseError
 
 MAX_ANSWER_BYTES = 192 * 1024**2
@@ -50,15 +50,10 @@ class Parsers(Protocol):
 
     def __enter__(self) -> Self: ...
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None: ...
+    def __exit__(self, *_: object) -> None: ...
 
 
-class ParserPool:
+class ParserPool(Closing):
     """`workers` parser processes, each started when it is first needed.
 
     `timeout_s` is for one file, start of the process included; `memory_bytes` bounds the address
@@ -102,17 +97,6 @@ class ParserPool:
         for driver in self._drivers:
             if driver.ident is not None:
                 driver.join()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 class _Driver(threading.Thread):

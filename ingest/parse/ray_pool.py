@@ -17,8 +17,7 @@ import threading
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import msgspec
 
@@ -26,6 +25,7 @@ from ingest.parse.formats import PARSER_VERSION
 from ingest.parse.model import Failure, Job, Parsed
 from ingest.parse.pool import ParserPool, checked
 from ingest.parse.worker import FAILURE, PARSED
+from rag.closing import Closing
 from rag.errors import ConfigError, IngestError, ParseError
 
 LOCAL = "local"
@@ -72,7 +72,7 @@ class Reader:
             return FAILURE + msgspec.msgpack.encode(failure)
 
 
-class RayPool:
+class RayPool(Closing):
     """`workers` readers on a cluster; as many as it has processors where that is None.
 
     Raises:
@@ -115,17 +115,6 @@ class RayPool:
             self._ray.kill(reader)
         self._threads.shutdown()
         self._leave()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _parse(self, job: Job) -> Parsed:
         reader = self._idle.get()

@@ -2,11 +2,10 @@
 
 import os
 import socket
-from contextlib import AbstractContextManager
 from datetime import UTC, datetime
-from types import TracebackType
 from urllib.parse import urlsplit
 
+from rag.closing import Closing
 from rag.errors import AuditError
 
 TIMEOUT_S = 10
@@ -15,7 +14,7 @@ _LOG_AUDIT, _NOTICE = 13, 5
 PRIORITY = _LOG_AUDIT * 8 + _NOTICE
 
 
-class Syslog(AbstractContextManager["Syslog"]):
+class Syslog(Closing):
     """A connection to a server such as `tcp://host:601`, `udp://host:514` or `unix:/dev/log`."""
 
     def __init__(self, address: str) -> None:
@@ -51,14 +50,6 @@ class Syslog(AbstractContextManager["Syslog"]):
     def close(self) -> None:
         """Close the connection."""
         self._socket.close()
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _failure(self, error: OSError) -> AuditError:
         return AuditError(

@@ -15,13 +15,12 @@ import shutil
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
-from types import TracebackType
 from typing import overload
 
 import numpy as np
 
+from rag.closing import Closing
 from rag.errors import CitadelError, SearchIndexError
 from rag.search import snapshot
 from rag.search.coded import Kind
@@ -45,7 +44,7 @@ KINDS: dict[Setting, tuple[Kind, ...]] = {  # that may be loaded, until a better
 }
 
 
-class Indexes(AbstractContextManager["Indexes"]):
+class Indexes(Closing):
     """The dense and the lexical index, at one point of the change log. Thread-safe."""
 
     def __init__(self, store: Store, model_id: str, dim: int, setting: Setting, say: Say) -> None:
@@ -73,14 +72,6 @@ class Indexes(AbstractContextManager["Indexes"]):
         except BaseException:
             self._release()
             raise
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """End the following and release the lexical index's private folder."""

@@ -11,11 +11,10 @@ import re
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from types import TracebackType
 from typing import Any
 
+from rag.closing import Closing
 from rag.search import milvus_dense, milvus_lexical
 from rag.search.indexes import Say
 from rag.search.lexical import SCHEMA_VERSION
@@ -46,7 +45,7 @@ class State:
     average_words: str  # of a field, as JSON
 
 
-class MilvusIndexes(AbstractContextManager["MilvusIndexes"]):
+class MilvusIndexes(Closing):
     """The dense and the lexical index, at one point of the change log. Thread-safe."""
 
     def __init__(
@@ -75,14 +74,6 @@ class MilvusIndexes(AbstractContextManager["MilvusIndexes"]):
         except BaseException:
             self._milvus.close()
             raise
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Let go of the connection."""

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from pathlib import Path
-from types import TracebackType
 from typing import Literal, Self
 
 import numpy as np
 
+from rag.closing import Closing
 from rag.errors import StoreError
 from rag.store import (
     access,
@@ -81,7 +81,7 @@ def _refuse_a_lost_database(url: str, data_dir: Path) -> None:
         )
 
 
-class Store:
+class Store(Closing):
     """The SQL store. Safe to share between threads; each process opens its own."""
 
     def __init__(self, database: Database, data_dir: Path, clock: Clock = now) -> None:
@@ -117,17 +117,6 @@ class Store:
     def close(self) -> None:
         """Close every connection. The store cannot be used afterwards."""
         self._database.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
 
     # Collections
 

@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 from rag.search.dense import SQ8_FROM, DenseIndex, Kind
 from rag.search.retrieve import BRANCH_K
 from rag.types import Access, Vectors
-from tests.bench import sets
-from tests.bench.embedding import cached_embedder
+from tests.bench.embedding import real_texts
 from tests.bench.report import Cell, percentiles, print_heading, print_line, print_table
 from tests.bench.run import Run, progress, scratch
 
@@ -74,15 +73,8 @@ def main(run: Run) -> None:
 
 
 def _real(run: Run) -> tuple[Vectors, Vectors]:
-    texts: list[str] = []
-    asked: list[str] = []
-    for name in run.pick(CORPORA, CORPORA[-2:]):
-        data = sets.ranked(run.eval_dir, name)
-        pairs = zip(data.titles, data.texts, strict=True)
-        texts += ["\n".join(filter(None, pair)) for pair in pairs]
-        asked += run.some(list(data.queries.values()), 50, 10)
-    with cached_embedder() as embedder:
-        return embedder.encode(texts), embedder.encode(asked)
+    _, _, real, asked = real_texts(run, run.pick(CORPORA, CORPORA[-2:]), run.pick(50, 10))
+    return real, asked
 
 
 def _made(real: Vectors, queries: Vectors, size: int) -> Made:

@@ -21,7 +21,8 @@ from rag.search.embed import Embedder, load_embedder
 from rag.search.silent import openvino
 from rag.settings import load_settings
 from rag.types import Vectors
-from tests.bench.run import cache_dir, progress
+from tests.bench import sets
+from tests.bench.run import Run, cache_dir, progress
 
 KEY_BYTES = 16
 TOLD_FROM = 500  # texts whose embedding is worth a line of progress
@@ -111,6 +112,21 @@ def cached_embedder() -> Iterator[CachedEmbedder]:
         yield embedder
     finally:
         embedder.save()
+
+
+def real_texts(
+    run: Run, names: Sequence[str], n_asked: int
+) -> tuple[list[str], list[str], Vectors, Vectors]:
+    """The documents of sets and some questions of each; then their vectors, (n, dim) each."""
+    texts: list[str] = []
+    asked: list[str] = []
+    for name in names:
+        data = sets.ranked(run.eval_dir, name)
+        pairs = zip(data.titles, data.texts, strict=True)
+        texts += ["\n".join(filter(None, pair)) for pair in pairs]
+        asked += run.some(list(data.queries.values()), n_asked, n_asked)
+    with cached_embedder() as embedder:
+        return texts, asked, embedder.encode(texts), embedder.encode(asked)
 
 
 def _key(text: str) -> bytes:

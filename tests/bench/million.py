@@ -21,8 +21,7 @@ from rag.search.dense import TRAINING_ROWS, DenseIndex, Kind
 from rag.search.retrieve import BRANCH_K
 from rag.search.snapshot import directory_sha256
 from rag.types import Access, Vectors
-from tests.bench import sets
-from tests.bench.embedding import cached_embedder
+from tests.bench.embedding import real_texts
 from tests.bench.report import Cell, percentiles, print_heading, print_line, print_table
 from tests.bench.run import Run, progress, scratch
 
@@ -78,15 +77,8 @@ def main(run: Run) -> None:
 
 
 def _real(run: Run) -> tuple[Vectors, Vectors]:
-    texts: list[str] = []
-    asked: list[str] = []
-    for name in run.pick(CORPORA, CORPORA[-2:]):
-        data = sets.ranked(run.eval_dir, name)
-        pairs = zip(data.titles, data.texts, strict=True)
-        texts += ["\n".join(filter(None, pair)) for pair in pairs]
-        asked += run.some(list(data.queries.values()), 20, 10)
-    with cached_embedder() as embedder:
-        return np.unique(embedder.encode(texts), axis=0), embedder.encode(asked)
+    _, _, real, asked = real_texts(run, run.pick(CORPORA, CORPORA[-2:]), run.pick(20, 10))
+    return np.unique(real, axis=0), asked
 
 
 def _mixed(real: Vectors, neighbours: NDArray[np.int64], n: int, seed: int) -> Vectors:

@@ -33,7 +33,7 @@ from rag.search.milvus_lexical import MilvusLexical
 from rag.settings import load_settings
 from rag.types import Access, IndexRow, IndexServer, Vectors
 from tests.bench import sets
-from tests.bench.embedding import cached_embedder
+from tests.bench.embedding import real_texts
 from tests.bench.fusions import ndcg
 from tests.bench.report import Cell, percentiles, print_heading, print_line, print_table
 from tests.bench.run import Run, progress, scratch
@@ -84,15 +84,7 @@ def main(run: Run) -> None:
 
 
 def _made(run: Run, size: int) -> Made:
-    texts: list[str] = []
-    asked: list[str] = []
-    for name in run.pick(CORPORA, CORPORA[-1:]):
-        data = sets.ranked(run.eval_dir, name)
-        pairs = zip(data.titles, data.texts, strict=True)
-        texts += ["\n".join(filter(None, pair)) for pair in pairs]
-        asked += run.some(list(data.queries.values()), 8, 8)
-    with cached_embedder() as embedder:
-        real, questions = embedder.encode(texts), embedder.encode(asked)
+    texts, asked, real, questions = real_texts(run, run.pick(CORPORA, CORPORA[-1:]), 8)
     random = np.random.default_rng(size)
     models = random.permutation(np.resize(np.arange(len(real)), size))  # (size,)
     noise = random.normal(0, NOISE, (size, real.shape[1])).astype(np.float32)
