@@ -126,6 +126,9 @@ def test_every_kind_has_a_name_in_ocsf(kind: str) -> None:
     assert activity_of(kind).name != "Other"
 
 
+LAST = b"nothing comes after this"
+
+
 @contextmanager
 def tcp_server() -> Iterator[tuple[str, list[bytes]]]:
     """A syslog server that keeps what it is sent."""
@@ -133,11 +136,8 @@ def tcp_server() -> Iterator[tuple[str, list[bytes]]]:
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def receive() -> None:
-            while True:
-                try:
-                    connection, _ = server.accept()
-                except OSError:
-                    return
+            while received[-1:] != [LAST]:  # connections come in their order
+                connection, _ = server.accept()
                 with connection, connection.makefile("rb") as stream:
                     while length := b"".join(iter(lambda: stream.read(1).strip(), b"")):
                         received.append(stream.read(int(length)))
@@ -145,8 +145,10 @@ def tcp_server() -> Iterator[tuple[str, list[bytes]]]:
         thread = threading.Thread(target=receive)
         thread.start()
         yield f"tcp://127.0.0.1:{server.getsockname()[1]}", received
-        server.shutdown(socket.SHUT_RDWR)
-    thread.join()
+        with socket.create_connection(server.getsockname()) as connection:
+            connection.sendall(b"%d %s" % (len(LAST), LAST))
+        thread.join()
+        received.remove(LAST)
 
 
 def test_each_record_is_sent_once_and_after_a_failure_the_rest(
