@@ -2,8 +2,8 @@
 
 import itertools
 import shutil
-import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from pdf_pages import HEIGHT, WIDTH, Draw, box_of, faults, write_lines, write_pdf
@@ -108,12 +108,8 @@ def test_pages_that_are_scans_are_read_in_order_as_far_as_time_lasts(tmp_path, m
     assert parsed.metadata["ocr_pages"] == "1, 2, 3"
 
     clock = itertools.chain([0.0, 1.0], itertools.repeat(999.0))  # begun, then before each page
-    here = threading.get_ident()  # the programs' threads look at the same clock
-
-    def now() -> float:
-        return next(clock) if threading.get_ident() == here else 0.0
-
-    monkeypatch.setattr(pdf_scans.time, "monotonic", now)
+    # In this module only: servers of other tests in this process live by the real clock.
+    monkeypatch.setattr(pdf_scans, "time", SimpleNamespace(monotonic=lambda: next(clock)))
     parsed = read_document(Job(str(path), path.name))
     assert [(e.page, e.text) for e in parsed.elements] == [(1, "The first page")]
     assert parsed.warnings[0].startswith("pages 2-3 not read: scans may take 120 s")
