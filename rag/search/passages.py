@@ -13,6 +13,7 @@ from rag.types import StoredChunk
 
 MAX_MEMBERS = 3  # some 600 tokens: a passage stays something that one can read at a glance
 NEIGHBOUR = 0.1  # of the better neighbour's score, on top of a chunk's own
+SAID = 2  # passages after which a document waits in the second half
 
 
 @dataclass(slots=True)
@@ -34,6 +35,14 @@ class Passage:
             and chunk.ordinal in (first.ordinal - 1, last.ordinal + 1)
         )
 
+    def touches(self, other: "Passage") -> bool:
+        """Whether two passages of one document follow each other without a gap."""
+        mine, its = self.members, other.members
+        return (
+            mine[0].chunk.ordinal - its[-1].chunk.ordinal == 1
+            or its[0].chunk.ordinal - mine[-1].chunk.ordinal == 1
+        )
+
     def add(self, stored: StoredChunk) -> None:
         """Let the passage grow by a neighbour."""
         at = 0 if stored.chunk.ordinal < self.members[0].chunk.ordinal else len(self.members)
@@ -53,6 +62,20 @@ def merge(ranked: Sequence[tuple[StoredChunk, float]], n_joining: int) -> list[P
         else:
             passages.append(Passage(stored, score, [stored]))
     return passages
+
+
+def spread(passages: Sequence[Passage], k: int) -> list[Passage]:
+    """The `k` passages to show of those that were found, best first."""
+    shown, waiting = list(passages[: -(-k // 2)]), []
+    for passage in passages[len(shown) :]:
+        if len(shown) == k:
+            break
+        mine = [one for one in shown if one.best.document_id == passage.best.document_id]
+        if len(mine) >= SAID or any(passage.touches(one) for one in mine):
+            waiting.append(passage)
+        else:
+            shown.append(passage)
+    return [*shown, *waiting][:k]
 
 
 def lifted(ranked: Sequence[tuple[StoredChunk, float]]) -> list[tuple[StoredChunk, float]]:

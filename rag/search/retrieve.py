@@ -17,7 +17,7 @@ from rag.errors import NotFound
 from rag.search.embed import Embedder
 from rag.search.fuse import fuse, refined, share_read
 from rag.search.interface import Pair
-from rag.search.passages import Passage, lifted, merge
+from rag.search.passages import Passage, lifted, merge, spread
 from rag.store import Store
 from rag.text import valid_unicode
 from rag.types import Access, Hit
@@ -105,7 +105,7 @@ class Retriever:
         found = lifted([(chunks[i], score) for i, score in fused if i in chunks])
         passages = merge(found, max(1, round(JOINING * k)))
         readable = []
-        for passage in passages[:k]:
+        for passage in spread(passages, k):
             with contextlib.suppress(NotFound):  # removed since the line above
                 readable.append((passage, self._text(passage, access)))
         return readable

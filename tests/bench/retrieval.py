@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rag.search.fuse import fuse
-from rag.search.passages import lifted, merge
+from rag.search.passages import lifted, merge, spread
 from rag.search.retrieve import BRANCH_K, JOINING, MERGED
 from rag.text import words
 from rag.types import Hit, StoredChunk
@@ -115,7 +115,7 @@ def _merged(ranking: list[tuple[int, float]], stored: dict[int, StoredChunk]) ->
     """Passages as `Retriever` makes them."""
     k = max(DEPTHS)
     found = lifted([(stored[i], score) for i, score in ranking[: MERGED * k]])
-    passages = merge(found, round(JOINING * k))[:k]
+    passages = spread(merge(found, round(JOINING * k)), k)
     return [
         Found(
             _name(passage.best),

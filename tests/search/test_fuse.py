@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag.search.fuse import fuse, normalise, refined, share_read
-from rag.search.passages import MAX_MEMBERS, lifted, merge
+from rag.search.passages import MAX_MEMBERS, Passage, lifted, merge, spread
 from rag.types import Chunk, StoredChunk
 
 scores = st.dictionaries(st.integers(1, 40), st.floats(-1, 60, allow_nan=False), max_size=30)
@@ -92,6 +92,33 @@ def test_only_the_best_chunks_join_a_better_neighbour() -> None:
     ranked = [(chunk(1, 4), 0.9), (chunk(2, 0), 0.8), (chunk(1, 5), 0.7), (chunk(1, 3), 0.1)]
     passages = merge(ranked, 3)
     assert [[m.chunk.ordinal for m in p.members] for p in passages] == [[4, 5], [0], [3]]
+
+
+def shown(passages: list[Passage], k: int) -> list[tuple[int, int]]:
+    return [(p.best.document_id, p.best.chunk.ordinal) for p in spread(passages, k)]
+
+
+def test_in_the_second_half_a_document_that_has_two_passages_waits_for_others() -> None:
+    found = [(1, 0), (1, 20), (2, 0), (1, 40), (3, 0), (1, 60), (4, 0)]
+    passages = merge([(chunk(*place), 1 / (n + 1)) for n, place in enumerate(found)], 1)
+    assert shown(passages, 6) == [(1, 0), (1, 20), (2, 0), (3, 0), (4, 0), (1, 40)]
+
+
+def test_in_the_second_half_the_neighbour_of_a_passage_waits_for_other_places() -> None:
+    found = [(1, 0), (2, 0), (1, 1), (1, 9), (2, 5)]
+    passages = merge([(chunk(*place), 1 / (n + 1)) for n, place in enumerate(found)], 1)
+    assert shown(passages, 4) == [(1, 0), (2, 0), (1, 9), (2, 5)]
+
+
+@given(places, st.integers(1, 30))
+def test_the_first_half_stands_by_score_and_nothing_is_shown_twice_or_left_out(
+    found: list[tuple[int, int]], k: int
+) -> None:
+    passages = merge([(chunk(*place), 1 / (n + 1)) for n, place in enumerate(found)], 1)
+    after = spread(passages, k)
+    assert after[: -(-k // 2)] == passages[: -(-k // 2)]
+    assert len(after) == min(k, len(passages))
+    assert len({p.best.id for p in after}) == len(after)
 
 
 def test_what_was_found_beside_another_chunk_comes_before_its_equal_that_stands_alone() -> None:
