@@ -24,6 +24,7 @@ NAMES = (
     "evidence",
     "dense",
     "million",
+    "hybrid",
     "access",
     "parse",
     "support",

@@ -3,7 +3,7 @@
 A store is filled and asked through `rag.search.retrieve.Retriever`, as the product does: what the
 reader may read is looked up, both indexes search under it, the store checks every hit once more.
 Half of the documents lie in one collection, the others in 50 small ones, and each under one of 200
-lists of readers; where a document lies is drawn. Texts and vectors are real ones, and beyond their
+lists of readers; where ten of them lie is drawn. Texts and vectors are real ones, and beyond their
 number the same with the words drawn anew and noise on the vectors. The baseline knows no filter:
 FAISS without a selector, Tantivy with the words alone, the store asked by the operator.
 Recall is against exact inner products, and against all BM25 scores filtered afterwards.
@@ -25,127 +25,22 @@ from rag.search.indexes import Indexes
 from rag.search.lexical import LexicalIndex
 from rag.search.retrieve import BRANCH_K, Retriever
 from rag.settings import load_settings
-from rag.store import Said, Store
-from rag.types import Access, Chunk, NewDocument, Vectors
-from tests.bench import sets, stores
-from tests.bench.embedding import CachedEmbedder, cached_embedder, new_data_dir
+from rag.store import Store
+from rag.types import Access, Vectors
+from tests.bench import readers, stores
+from tests.bench.embedding import cached_embedder, new_data_dir
 from tests.bench.report import Cell, percentiles, print_heading, print_line, print_table
-from tests.bench.run import Run, progress, scratch
+from tests.bench.run import Run, scratch
 
 NEEDS = ("scifact", "cisi", "policyqa_dev", "xquad")
-CORPORA = ("xquad/en", "xquad/de", "xquad/es", "policyqa_dev", "cisi", "scifact")
-ASKED = ("xquad/en", "xquad/de", "policyqa_dev", "scifact", "cisi")
-SMALL, LARGE = 50, "large"  # collections: half of all lies in the large one
-LISTS = 200
-CHUNKS_A_DOCUMENT = 10
 RECALL_K = 10
 HITS = 10
 NOT_FILTERED = "no filter at all (baseline)"
-# Who asks -> of how many small collections, whether of the large one, and in how many lists.
-READERS = {
-    "100 %": (50, True, 200),
-    "50 %, one collection": (0, True, 200),
-    "10 %, by collections": (10, False, 200),
-    "10 %, by lists": (50, True, 20),
-    "1 %, by collections": (1, False, 200),
-    "1 %, by lists": (50, True, 2),
-    "1 %, by both": (10, False, 20),
-}
 LOOKED_UP = "access"  # what nobody needs who filters nothing
 LAPS = ("all", LOOKED_UP, "dense", "lexical", "store")
 WARM_UP = 5
 FIRST = 20
 TOLERANCE = 1e-4  # sums in another order
-
-
-class Piece(NamedTuple):
-    """A real chunk to make documents of."""
-
-    title: str
-    language: str
-    text: str
-    vector: NDArray[np.float32]  # (dim,)
-
-
-def _pieces(run: Run, embedder: CachedEmbedder) -> list[Piece]:
-    titles, texts = [], []
-    for name in CORPORA:
-        corpus = sets.ranked(run.eval_dir, name)
-        most = run.pick(len(corpus.texts), 60)
-        titles += corpus.titles[:most]
-        texts += corpus.texts[:most]
-    return [
-        Piece(document.title, document.language, chunk.text, vector)
-        for document in stores.made_documents(embedder, titles, texts)
-        for chunk, vector in zip(document.chunks, document.vectors, strict=True)
-    ]
-
-
-def _copied(piece: Piece, chance: random.Random, noise: NDArray[np.float32]) -> Piece:
-    """As many of the same words, drawn anew, and a vector a little off."""
-    words = piece.text.split()
-    vector = piece.vector + noise
-    text = " ".join(chance.choices(words, k=len(words)))
-    return piece._replace(text=text, vector=vector / np.linalg.norm(vector))
-
-
-def _document(uri: str, pieces: Sequence[Piece]) -> NewDocument:
-    chunks: list[Chunk] = []
-    at = 0
-    for ordinal, piece in enumerate(pieces):
-        chunks.append(Chunk(ordinal, at, at + len(piece.text), piece.text))
-        at += len(piece.text) + 1
-    return NewDocument(
-        source_uri=uri,
-        title=pieces[0].title,
-        media_type="text/plain",
-        language=pieces[0].language,
-        text="\n".join(piece.text for piece in pieces),
-        chunks=chunks,
-        vectors=np.array([piece.vector for piece in pieces], np.float32),
-    )
-
-
-def _fill(run: Run, store: Store, embedder: CachedEmbedder, n_chunks: int) -> None:
-    real = _pieces(run, embedder)
-    progress(f"{len(real):,} real chunks; storing {n_chunks:,}")
-    chance, noise = random.Random(1), np.random.default_rng(1)
-    for start in range(0, n_chunks, CHUNKS_A_DOCUMENT):
-        pieces = []
-        for number in range(start, start + CHUNKS_A_DOCUMENT):
-            piece = real[number % len(real)]
-            if number >= len(real):
-                off = noise.normal(0, stores.COPY_NOISE, len(piece.vector)).astype(np.float32)
-                piece = _copied(piece, chance, off)
-            pieces.append(piece)
-        collection = chance.choice([LARGE, _small(chance.randrange(SMALL))])
-        uri = f"/made/{chance.randrange(LISTS):03}/{start:07}.txt"
-        stores.put(store, embedder, _document(uri, pieces), collection)
-
-
-def _grant(store: Store) -> None:
-    """Every list is of one group; a user is in some of the groups, and granted collections."""
-    groups = [f"g{number:03}" for number in range(LISTS)]
-    for group in groups:
-        store.add_principal("group", group)
-    wanted = {f"/made/{number:03}": (f"group:{group}",) for number, group in enumerate(groups)}
-    small = [_small(number) for number in range(SMALL)]
-    for collection in (*small, LARGE):
-        store.sync_limits(collection, Said(["/made"], wanted))
-    for number, (n_small, large, n_lists) in enumerate(READERS.values()):
-        store.add_principal("user", _user(number))
-        for group in groups[:n_lists]:
-            store.join_group(group, [_user(number)])
-        for collection in (*small[:n_small], *([LARGE] if large else [])):
-            store.grant(collection, f"user:{_user(number)}", "read")
-
-
-def _small(number: int) -> str:
-    return f"small-{number}"
-
-
-def _user(number: int) -> str:
-    return f"reader-{number}"
 
 
 class _AnyRows:
@@ -221,27 +116,22 @@ def main(run: Run) -> None:
     with scratch() as folder, cached_embedder() as embedder:
         settings = load_settings(data_dir=new_data_dir(folder / "data"))
         with Store.open(settings.url, data_dir=settings.data_dir) as store:
-            _grant(store)
-            _fill(run, store, embedder, run.pick(200_000, 5_000))
+            readers.fill(run, store, embedder, run.pick(200_000, 5_000))
             stores.refresh(store, settings, embedder)
         with stores.opened(settings, embedder) as parts:
             _report(run, parts)
 
 
 def _report(run: Run, parts: stores.Parts) -> None:
-    asked = [
-        question
-        for name in ASKED
-        for question in run.some(list(sets.ranked(run.eval_dir, name).queries.values()), 30, 5)
-    ]
+    asked = readers.questions(run)
     parts.embedder.encode(asked)
-    readers = _readers(parts)
+    asking = _readers(parts)
     rounds = run.pick(2, 1)
-    _time(readers, asked, rounds)
-    _print_times(readers)
-    _print_first(readers, parts, asked)
+    _time(asking, asked, rounds)
+    _print_times(asking)
+    _print_first(asking, parts, asked)
     exact = _exact(parts.store)
-    _print_recall(readers, exact, parts, asked)
+    _print_recall(asking, exact, parts, asked)
     kind = parts.indexes.dense.kind
     print_line(
         f"{len(exact.ids):,} chunks, dense index {kind}; {len(asked)} real questions, {rounds} "
@@ -255,10 +145,10 @@ def _readers(parts: stores.Parts) -> list[Reader]:
     bare = _NotFiltered(parts.indexes)
     everything: Any = Retriever(parts.store, bare, parts.embedder, weight)  # type: ignore[arg-type]
     may_all = parts.store.access_to_all()
-    readers = [Reader(NOT_FILTERED, lambda: may_all, bare, everything, {})]
-    for nth, share in enumerate(READERS):
-        number = parts.store.user_number(_user(nth))
-        readers.append(
+    found = [Reader(NOT_FILTERED, lambda: may_all, bare, everything, {})]
+    for nth, share in enumerate(readers.READERS):
+        number = parts.store.user_number(readers.user(nth))
+        found.append(
             Reader(
                 share,
                 functools.partial(parts.store.access_of_number, number),
@@ -267,18 +157,18 @@ def _readers(parts: stores.Parts) -> list[Reader]:
                 {},
             )
         )
-    return readers
+    return found
 
 
-def _time(readers: Sequence[Reader], asked: Sequence[str], rounds: int) -> None:
+def _time(asking: Sequence[Reader], asked: Sequence[str], rounds: int) -> None:
     """Each question by every reader before the next question, so that noise hits all alike."""
-    for reader in readers:
+    for reader in asking:
         for question in asked[:WARM_UP]:
             reader.retriever.retrieve(question, reader.access(), HITS)
     chance = random.Random(2)
     for _ in range(rounds):
         for question in asked:
-            for reader in chance.sample(readers, len(readers)):
+            for reader in chance.sample(asking, len(asking)):
                 began = time.perf_counter()
                 access = reader.access()
                 laps = {LOOKED_UP: (time.perf_counter() - began) * 1000}
@@ -289,23 +179,23 @@ def _time(readers: Sequence[Reader], asked: Sequence[str], rounds: int) -> None:
                     reader.ms.setdefault(lap, []).append(ms)
 
 
-def _print_times(readers: Sequence[Reader]) -> None:
+def _print_times(asking: Sequence[Reader]) -> None:
     rows: list[list[Cell]] = []
     for lap in LAPS:
-        baseline = percentiles(readers[0].ms[lap])
-        for reader in readers:
+        baseline = percentiles(asking[0].ms[lap])
+        for reader in asking:
             p50, p95, _ = percentiles(reader.ms[lap])
             ratios = (None, None) if lap == LOOKED_UP else (p50 / baseline[0], p95 / baseline[1])
             rows.append([f"{lap}: {reader.name}", f"{p50:.2f}", f"{p95:.2f}", *ratios])
     print_table(("ms", "p50", "p95", "× baseline p50", "× baseline p95"), rows)
 
 
-def _print_first(readers: Sequence[Reader], parts: stores.Parts, asked: Sequence[str]) -> None:
+def _print_first(asking: Sequence[Reader], parts: stores.Parts, asked: Sequence[str]) -> None:
     """The dense index keeps a caller's filter until something changes; what making it costs."""
     vectors = parts.embedder.encode(asked[:FIRST])
-    ms: dict[str, tuple[list[float], list[float]]] = {r.name: ([], []) for r in readers}
+    ms: dict[str, tuple[list[float], list[float]]] = {r.name: ([], []) for r in asking}
     for vector in vectors:
-        for reader in readers:
+        for reader in asking:
             access = reader.access()
             parts.indexes.dense._rows._filters.clear()
             for spent in ms[reader.name]:
@@ -338,12 +228,12 @@ def _exact(store: Store) -> Exact:
 
 
 def _print_recall(
-    readers: Sequence[Reader], exact: Exact, parts: stores.Parts, asked: Sequence[str]
+    asking: Sequence[Reader], exact: Exact, parts: stores.Parts, asked: Sequence[str]
 ) -> None:
     vectors = parts.embedder.encode(asked)  # (m, dim)
     scores = vectors @ exact.vectors.T  # (m, n)
     rows: list[list[Cell]] = []
-    for reader in readers:
+    for reader in asking:
         access = reader.access()
         may = exact.readable(access)
         near, said = [], []
