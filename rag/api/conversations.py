@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query
-from fastapi import Path as InPath
 from starlette.responses import JSONResponse, Response
 
 from rag.api import cursors, requests, tags, talk_models
@@ -31,7 +30,6 @@ NOT_MODIFIED: dict[int | str, dict[str, Any]] = {
     304: {"description": "Your copy is still right."},
 }
 
-Id = Annotated[int, InPath(ge=1, le=requests.MAX_ID)]
 Cursor = Annotated[
     str | None, Query(max_length=cursors.MAX_CHARS, description="`next_cursor` of the page before.")
 ]
@@ -94,7 +92,7 @@ def list_conversations(
 def get_conversation(
     appliance: Loaded,
     caller: Asker,
-    conversation_id: Id,
+    conversation_id: requests.Id,
     limit: Limit = 100,
     cursor: Cursor = None,
     if_none_match: IfNoneMatch = None,
@@ -125,7 +123,7 @@ def get_conversation(
 def rename_conversation(
     appliance: Loaded,
     caller: Asker,
-    conversation_id: Id,
+    conversation_id: requests.Id,
     body: talk_models.RenameRequest,
     if_match: IfMatch = None,
 ) -> JSONResponse:
@@ -143,7 +141,7 @@ def rename_conversation(
     responses=documented(400, 404, 409, 412),
 )
 def delete_conversation(
-    appliance: Loaded, caller: Asker, conversation_id: Id, if_match: IfMatch = None
+    appliance: Loaded, caller: Asker, conversation_id: requests.Id, if_match: IfMatch = None
 ) -> Response:
     """Delete a conversation with all that was asked and answered in it, and your feedback on it."""
     store = appliance.store
@@ -168,7 +166,7 @@ def delete_conversation(
 def export_conversation(
     appliance: Loaded,
     caller: Asker,
-    conversation_id: Id,
+    conversation_id: requests.Id,
     format: Annotated[Format, Query(description="Of the file.")] = "json",
 ) -> Response:
     """A whole conversation as a file to keep, as far as you may read now what it quotes."""

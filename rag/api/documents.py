@@ -29,7 +29,6 @@ MAX_CONTEXT_CHARS = 20_000
 SANDBOX = "sandbox; default-src 'none'"
 _MEDIA_TYPE = re.compile(r"[a-z]+/[a-z0-9.+-]+")
 
-Id = Annotated[int, InPath(ge=1, le=requests.MAX_ID)]
 Offset = Annotated[int, Query(ge=0, le=requests.MAX_OFFSET)]
 
 
@@ -75,7 +74,9 @@ def list_documents(
     response_model=models.DocumentDetail,
     responses=documented(404) | {304: {"description": "Your copy is still right."}},
 )
-def get_document(request: Request, appliance: Loaded, caller: Reader, document_id: Id) -> Response:
+def get_document(
+    request: Request, appliance: Loaded, caller: Reader, document_id: requests.Id
+) -> Response:
     """One document without its text, what was attached to it, and what you may do with it."""
     store, access = appliance.store, access_of(caller, appliance.store, None)
     document = document_json(store.document(access, document_id), store)
@@ -99,7 +100,7 @@ def get_document(request: Request, appliance: Loaded, caller: Reader, document_i
 def get_text(
     appliance: Loaded,
     caller: Reader,
-    document_id: Id,
+    document_id: requests.Id,
     start: Offset = 0,
     end: Offset | None = None,
 ) -> JSONResponse:
@@ -123,7 +124,7 @@ def get_text(
 def get_passage(
     appliance: Loaded,
     caller: Reader,
-    document_id: Id,
+    document_id: requests.Id,
     start: Offset,
     end: Offset,
     context: Annotated[
@@ -157,7 +158,7 @@ def get_passage(
 @router.get(
     "/v1/documents/{document_id}/pages", response_model=models.PageList, responses=documented(404)
 )
-def list_pages(appliance: Loaded, caller: Reader, document_id: Id) -> JSONResponse:
+def list_pages(appliance: Loaded, caller: Reader, document_id: requests.Id) -> JSONResponse:
     """The pages of a document with their sizes in points."""
     store, access = appliance.store, access_of(caller, appliance.store, None)
     document = store.document(access, document_id)
@@ -181,7 +182,7 @@ def get_page_image(
     request: Request,
     appliance: Loaded,
     caller: Reader,
-    document_id: Id,
+    document_id: requests.Id,
     number: Annotated[int, InPath(ge=1, le=1_000_000)],
     start: Offset = 0,
     end: Offset = 0,
@@ -206,7 +207,7 @@ def get_page_image(
     response_class=FileResponse,
     responses=documented(404) | {200: {"description": "The file.", "content": {"*/*": BINARY}}},
 )
-def get_original(appliance: Loaded, caller: Reader, document_id: Id) -> FileResponse:
+def get_original(appliance: Loaded, caller: Reader, document_id: requests.Id) -> FileResponse:
     """The file as it was when it was ingested, for saving: a browser will not show it."""
     access = access_of(caller, appliance.store, None)
     document = appliance.store.document(access, document_id)

@@ -8,7 +8,6 @@ from typing import Annotated, Any
 
 from anyio import to_thread
 from fastapi import APIRouter, Query, Request
-from fastapi import Path as InPath
 from starlette.responses import JSONResponse, StreamingResponse
 
 from rag.api import models_feeding, requests
@@ -16,7 +15,7 @@ from rag.api.auth import Caller, access_of, number_of
 from rag.api.backing import Loaded
 from rag.api.callers import Feeder
 from rag.api.docs import BINARY, EVENTS, RUN_EVENTS, documented
-from rag.api.documents import Id, file_name
+from rag.api.documents import file_name
 from rag.api.managing import for_manager, sight_of
 from rag.api.problems import problem_of
 from rag.api.runner import Runner
@@ -122,7 +121,7 @@ def _refuse_too_many(store: Store, number: int, settings: Settings) -> None:
     response_model=models_feeding.Deleted,
     responses=documented(403, 404, 409),
 )
-def delete_document(appliance: Loaded, caller: Feeder, document_id: Id) -> JSONResponse:
+def delete_document(appliance: Loaded, caller: Feeder, document_id: requests.Id) -> JSONResponse:
     """Remove a document of a collection that you manage, and what came with it.
 
     No question that is asked from now on finds it. A file in a folder is left as it is, and comes
@@ -185,13 +184,10 @@ def list_runs(
     return JSONResponse({"runs": listed, "next_cursor": str(listed[-1]["id"]) if more else None})
 
 
-RunId = Annotated[int, InPath(ge=1, le=requests.MAX_ID)]
-
-
 @router.get(
     "/v1/ingest-runs/{run_id}", response_model=models_feeding.Run, responses=documented(404)
 )
-def get_run(appliance: Loaded, caller: Feeder, run_id: RunId) -> JSONResponse:
+def get_run(appliance: Loaded, caller: Feeder, run_id: requests.Id) -> JSONResponse:
     """How far an ingest run is, and what it could not read and why."""
     return JSONResponse(_look(appliance.store, caller, run_id))
 
@@ -208,7 +204,7 @@ def get_run(appliance: Loaded, caller: Feeder, run_id: RunId) -> JSONResponse:
     },
 )
 async def watch_run(
-    request: Request, appliance: Loaded, caller: Feeder, run_id: RunId
+    request: Request, appliance: Loaded, caller: Feeder, run_id: requests.Id
 ) -> StreamingResponse:
     """Watch an ingest run until it ends, by server-sent events that each have all of it."""
     first = await to_thread.run_sync(_look, appliance.store, caller, run_id)
@@ -225,7 +221,7 @@ async def watch_run(
     response_model=models_feeding.Run,
     responses=documented(404),
 )
-def cancel_run(appliance: Loaded, caller: Feeder, run_id: RunId) -> JSONResponse:
+def cancel_run(appliance: Loaded, caller: Feeder, run_id: requests.Id) -> JSONResponse:
     """Stop an ingest run: at once where it waits, else after the file that is being committed.
 
     What was committed stays. A run that has ended stays as it is.

@@ -56,7 +56,7 @@ def make_key(appliance: Loaded, caller: Holder, body: credentials.NewKey) -> JSO
 
 
 @router.delete("/v1/keys/{key_id}", status_code=204, responses=documented(403, 404))
-def revoke_key(appliance: Loaded, caller: Holder, key_id: requests.Number) -> Response:
+def revoke_key(appliance: Loaded, caller: Holder, key_id: requests.Id) -> Response:
     """Revoke one of your keys at once; admins revoke anybody's but the operator's."""
     store = appliance.store
     store.keys.revoke(key_id, *whose_to_end(caller, store))

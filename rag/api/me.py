@@ -51,7 +51,7 @@ def list_sessions(appliance: Loaded, caller: Holder, user: OfUser = None) -> JSO
 
 
 @router.delete("/v1/sessions/{session_id}", status_code=204, responses=documented(403, 404))
-def end_session(appliance: Loaded, caller: Holder, session_id: requests.Number) -> Response:
+def end_session(appliance: Loaded, caller: Holder, session_id: requests.Id) -> Response:
     """End one of your sessions at once; admins end anybody's but the operator's."""
     store = appliance.store
     store.signing.end(session_id, *whose_to_end(caller, store))

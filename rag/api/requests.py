@@ -65,7 +65,7 @@ Time = Annotated[AwareDatetime, AfterValidator(_utc)]
 _Several = Annotated[list[Plain], Field(min_length=1, max_length=100)]
 Collections = Annotated[_Several, BeforeValidator(_listed, json_schema_input_type=Plain | _Several)]
 Secret = Annotated[str, Field(max_length=4000), AfterValidator(plain)]
-Number = Annotated[int, Field(ge=1, le=MAX_ID)]  # of a session or a key
+Id = Annotated[int, Field(ge=1, le=MAX_ID)]
 NARROW = "One collection or several; narrows what is searched and can never widen it."
 
 

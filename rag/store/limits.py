@@ -249,7 +249,7 @@ def _settle(connection: Connection, collection_id: int, places: Sequence[str]) -
     rules: dict[str, int | None] = {row.uri: row.list_id for row in ordered}
     after: dict[int, int | None] = {}  # list by source
     for number, uri, before in _sources_at(connection, collection_id, places):
-        nearest = _nearest(rules, uri)
+        nearest = mapped.nearest(rules, uri)
         if nearest != before:
             after[number] = nearest
     for list_id in set(after.values()):
@@ -277,11 +277,6 @@ def _sources_at(
     for row in connection.execute(ours):
         if not wanted.isdisjoint(mapped.places(row.uri)):
             yield row.id, row.uri, row.list_id
-
-
-def _nearest(rules: Mapping[str, int | None], uri: str) -> int | None:
-    """As `sources.list_at`, for many."""
-    return next((rules[place] for place in mapped.places(uri) if place in rules), None)
 
 
 def limits(connection: Connection) -> list[Limit]:

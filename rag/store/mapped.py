@@ -7,7 +7,9 @@ union for what they share, a group is spelled out as the users who are in it now
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
+from typing import TypeVar
 
+T = TypeVar("T")
 Readers = tuple[str, ...] | None  # user:NAME and group:NAME; None: everyone with the collection
 Members = Mapping[str, frozenset[str]]  # users by group
 _MARK = "/."  # no path ends like this, so a rule with such a URI is about nothing
@@ -141,6 +143,6 @@ def _met(
     return meet(nearest(commands, uri), nearest(files, uri), members)
 
 
-def nearest(known: Mapping[str, Readers], uri: str) -> Readers:
+def nearest(known: Mapping[str, T | None], uri: str) -> T | None:
     """What is said of the URI, or else of the nearest folder that it lies in; None of neither."""
     return next((known[place] for place in places(uri) if place in known), None)
