@@ -6,13 +6,15 @@ up at the start of every query, so that an acknowledged deletion is in force for
 Snapshots are shared and immutable; only `refresh_snapshots` and `rebuild` write them.
 
 A server has a thread that follows the log (`follow`), and loads an index of another type once an
-ingest has built one. Then a query applies itself only what is soon done; of a larger ingest it
-masks the deletions and leaves the rest to the thread.
+ingest has built one. Then a query only masks deletions itself. For a small addition it wakes the
+thread and waits, as long as queries have not been waiting too much of late: what comes alone is
+found by the next query, and a steady stream of changes holds nobody up.
 """
 
 import os
 import shutil
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -34,14 +36,36 @@ Say = Callable[[str], None]
 Where = Setting | IndexServer  # in each process, or on a server for all of them
 FORMAT = 3  # of the dense index's files
 REPLAY_BATCH = 500  # changes applied at a time
-SOON_CHUNKS = 200  # that a query applies itself where another thread follows: some 40 ms
+SOON_CHUNKS = 200  # that a query waits for where a thread follows: some 40 ms
 FOLLOW_S = 0.5
+PATIENCE_S, PATIENCE_SHARE = 1.0, 0.02  # of queries for additions: at first, and of the time since
 KINDS: dict[Setting, tuple[Kind, ...]] = {  # that may be loaded, until a better one is there
     "auto": ("ivf", "sq8", "flat"),
     "flat": ("flat",),
     "sq8": ("sq8", "flat"),
     "ivf": ("ivf", "flat"),
 }
+
+
+class Patience:
+    """How much longer queries may wait in all; it comes back with time. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._left, self._at = PATIENCE_S, time.monotonic()
+        self._lock = threading.Lock()
+
+    def left(self) -> float:
+        """In seconds."""
+        with self._lock:
+            now = time.monotonic()
+            self._left = min(PATIENCE_S, self._left + PATIENCE_SHARE * (now - self._at))
+            self._at = now
+            return self._left
+
+    def spend(self, seconds: float) -> None:
+        """Note that a query has waited."""
+        with self._lock:
+            self._left = max(0.0, self._left - seconds)
 
 
 class Indexes(Closing):
@@ -54,6 +78,9 @@ class Indexes(Closing):
         self._setting = setting
         self._say = say
         self._changing = threading.Lock()  # held by whoever moves the indexes on
+        self._moved = threading.Condition()  # told whenever they have
+        self._wake = threading.Event()  # for the thread that follows
+        self._patience = Patience()
         self._held_long = False  # by one who takes seconds, for whom no query waits
         self._masking = threading.Lock()
         self._pending: deque[tuple[int, int]] = deque()  # changes seen: number and size
@@ -76,6 +103,7 @@ class Indexes(Closing):
     def close(self) -> None:
         """End the following and release the lexical index's private folder."""
         self._stop.set()
+        self._wake.set()
         if self._follower is not None:
             self._follower.join()
         self.lexical.close()
@@ -88,16 +116,29 @@ class Indexes(Closing):
     def catch_up(self) -> None:
         """Apply every change acknowledged before this call.
 
-        Where a thread follows and much has changed, only the deletions from the dense index, which
-        are at once; a hit that the lexical index still has is not in the store any more.
+        Where a thread follows, only the deletions from the dense index, which are at once; a hit
+        that the lexical index still has is not in the store any more. Small additions are waited
+        for, within the queries' patience.
         """
-        if self._store.head() <= self.seq:
+        head = self._store.head()
+        if head <= self.seq:
             return
-        followed = self._follower is not None and self._follower.is_alive()
-        if followed and not self._is_soon_done():
+        if self._follower is None or not self._follower.is_alive():
+            with self._changing:
+                self._advance()
+        elif self._mask_deleted() <= SOON_CHUNKS and not self._held_long:
+            self._wait_for(head)
+
+    def _wait_for(self, seq: int) -> None:
+        """Until the thread has brought the indexes there, or patience is at an end."""
+        patience = self._patience.left()
+        if patience < PATIENCE_S * PATIENCE_SHARE:
             return
-        with self._changing:
-            self._advance()
+        self._wake.set()
+        began = time.monotonic()
+        with self._moved:
+            self._moved.wait_for(lambda: self.seq >= seq, patience)
+        self._patience.spend(time.monotonic() - began)
 
     def follow(self) -> None:
         """Keep the indexes level in a thread of their own, until `close`; once is enough."""
@@ -107,7 +148,11 @@ class Indexes(Closing):
         self._follower.start()
 
     def _keep_following(self) -> None:
-        while not self._stop.wait(FOLLOW_S):
+        while True:
+            self._wake.wait(FOLLOW_S)
+            self._wake.clear()
+            if self._stop.is_set():
+                return
             try:
                 if self._store.head() > self.seq:
                     with self._changing:
@@ -117,8 +162,8 @@ class Indexes(Closing):
             except CitadelError as error:
                 self._say(f"cannot follow the changes: {error.message}")
 
-    def _is_soon_done(self) -> bool:
-        """Mask what was deleted; whether a query may wait for the rest of the changes."""
+    def _mask_deleted(self) -> int:
+        """Mask what was deleted; returns how many chunks the changes to be applied are about."""
         with self._masking:
             last = max(self.seq, self._pending[-1][0] if self._pending else 0)
             while changes := self._store.changes(last, REPLAY_BATCH):
@@ -129,13 +174,15 @@ class Indexes(Closing):
                 last = changes[-1].seq
             while self._pending and self._pending[0][0] <= self.seq:
                 self._pending.popleft()
-            return not self._held_long and sum(size for _, size in self._pending) <= SOON_CHUNKS
+            return sum(size for _, size in self._pending)
 
     def _advance(self) -> None:
         """Bring both indexes level; the caller holds `_changing`."""
         while changes := self._store.changes(self.seq, REPLAY_BATCH):
             self._apply(changes, self.dense, self.lexical)
             self.seq = changes[-1].seq
+            with self._moved:
+                self._moved.notify_all()
 
     def _replay(self, dense: DenseIndex, lexical: LexicalIndex | None, seq: int) -> int:
         """Bring indexes level that nobody searches yet; returns the last change's number."""

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from index_samples import ALL, DIM, MODEL, commit, found, level, open_quietly, published, vectors
 
-from rag.search.indexes import Indexes, refresh_snapshots
+from rag.search.indexes import Indexes, Patience, refresh_snapshots
 from rag.store import Store
 
 
@@ -64,6 +64,33 @@ def test_of_a_large_change_a_query_does_the_deletions_and_waits_for_nothing(
         gone = [i for i, _ in indexes.lexical.search("0", 50, ALL)]
         assert gone
         assert store.chunks(ALL, gone) == {}, "so no hit comes of them"
+
+
+def test_queries_that_have_waited_enough_of_late_leave_additions_to_the_thread(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rag.search.indexes.PATIENCE_S", 0.0)
+    monkeypatch.setattr("rag.search.indexes.FOLLOW_S", 3600)
+    published(store)
+    with open_quietly(store) as indexes:
+        indexes.follow()
+        before, seq = dense_texts(indexes, store), indexes.seq
+        commit(store, "/later.txt", "a later notice")
+        store.remove_sources("docs", ["/0.txt"])
+        assert len(dense_texts(indexes, store)) == len(before) - 2, "deletions wait for nobody"
+        assert indexes.seq == seq
+
+
+def test_patience_is_spent_by_waiting_and_comes_back_with_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("rag.search.indexes.PATIENCE_SHARE", 0.5)
+    patience = Patience()
+    patience.spend(0.9)
+    after = patience.left()
+    assert after < 0.9
+    time.sleep(0.1)
+    assert after + 0.04 < patience.left() <= 1.0
 
 
 def test_an_index_of_another_type_is_taken_while_questions_are_answered(
