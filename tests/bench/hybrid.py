@@ -29,10 +29,11 @@ from tests.bench.run import REPOSITORY, Run, progress, scratch
 
 NEEDS = ("scifact", "cisi", "policyqa_dev", "xquad")
 HITS = 10
+CHUNKS_A_DOCUMENT = 50
 ASKING = ("100 %", "10 %, by collections", "10 %, by lists", "1 %, by both")
 LAPS = ("catch_up", "dense", "lexical", "fuse", "store")
 ROUNDS = 2
-CHANGED_S = 40.0  # seconds of questions while another process changes the store
+CHANGED_S = 20.0  # seconds of questions while another process changes the store
 MIB = 1024**2
 
 Ask = Callable[[str], dict[str, float]]  # question to milliseconds of each lap
@@ -65,7 +66,7 @@ def main(run: Run) -> None:
 def _make(run: Run, settings: Settings, embedder: CachedEmbedder, n_chunks: int) -> None:
     with Store.open(settings.url, data_dir=settings.data_dir) as store:
         began = time.monotonic()
-        readers.fill(run, store, embedder, n_chunks)
+        readers.fill(run, store, embedder, n_chunks, CHUNKS_A_DOCUMENT)
         progress(f"stored in {time.monotonic() - began:.0f} s; writing the indexes")
         began = time.monotonic()
         stores.refresh(store, settings, embedder)

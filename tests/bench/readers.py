@@ -25,7 +25,7 @@ ASKED = ("xquad/en", "xquad/de", "policyqa_dev", "scifact", "cisi")
 SMALL, LARGE = 50, "large"  # collections: half of all lies in the large one
 LISTS = 200
 CHUNKS_A_DOCUMENT = 10
-AT_ONCE = 10  # documents of a source, as a mail has attachments: a transaction each would take long
+AT_ONCE = 100  # chunks of a source, as a mail has attachments: a transaction each would take long
 # Who asks -> of how many small collections, whether of the large one, and in how many lists.
 READERS = {
     "100 %": (50, True, 200),
@@ -47,22 +47,28 @@ class Piece(NamedTuple):
     vector: NDArray[np.float32]  # (dim,)
 
 
-def fill(run: Run, store: Store, embedder: CachedEmbedder, n_chunks: int) -> None:
+def fill(
+    run: Run,
+    store: Store,
+    embedder: CachedEmbedder,
+    n_chunks: int,
+    chunks_a_document: int = CHUNKS_A_DOCUMENT,
+) -> None:
     """Store so many chunks, and grant each reader of READERS a share of them."""
     _grant(store)
     real = _pieces(run, embedder)
     progress(f"{len(real):,} real chunks; storing {n_chunks:,}")
     chance = random.Random(1)
     pieces = _varied(real, chance)
-    for start in range(0, n_chunks, CHUNKS_A_DOCUMENT * AT_ONCE):
+    for start in range(0, n_chunks, AT_ONCE):
         collection = chance.choice([LARGE, _small(chance.randrange(SMALL))])
         uri = f"/made/{chance.randrange(LISTS):03}/{start:07}.eml"
         documents = [
             _document(
                 f"{uri}#{number}" if number else uri,
-                [next(pieces) for _ in range(CHUNKS_A_DOCUMENT)],
+                [next(pieces) for _ in range(chunks_a_document)],
             )
-            for number in range(min(AT_ONCE, (n_chunks - start) // CHUNKS_A_DOCUMENT))
+            for number in range(AT_ONCE // chunks_a_document)
         ]
         commit(store, embedder, documents, collection)
 
