@@ -4,6 +4,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, exists, func, select
@@ -51,7 +52,8 @@ _OF_CHUNK = tables.documents.c.collection_id + 0 == tables.collections.c.id
 _CHUNKS = (
     tables.chunks.join(tables.documents).join(tables.sources).join(tables.collections, _OF_CHUNK)
 )
-_CHUNK = [c for c in tables.chunks.c if c.name not in ("id", "document_id", "header")]
+_CHUNK = [c.name for c in tables.chunks.c if c.name not in ("id", "document_id", "header")]
+_of_chunk = attrgetter(*_CHUNK)  # by name: by column takes twice as long, forty times a query
 
 
 def collections(connection: Connection) -> list[CollectionInfo]:
@@ -269,7 +271,7 @@ def _page(row: Row[Any]) -> Page:
 
 def chunk_of(row: Row[Any]) -> Chunk:
     """The chunk in a row that has all its columns."""
-    fields = {column.name: row._mapping[column] for column in _CHUNK}
+    fields = dict(zip(_CHUNK, _of_chunk(row), strict=True))
     fields["heading_path"] = tuple(fields["heading_path"])
     fields["boxes"] = tuple(Box(*box) for box in fields["boxes"])
     return Chunk(**fields)
