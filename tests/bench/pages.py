@@ -33,7 +33,7 @@ from tests.bench.run import REPOSITORY, Run, progress, scratch
 
 NEEDS = ("contoso", "kgrag_sec10q")
 MIB = 1024**2
-N_PAGES, N_PAGES_QUICK = 2_000, 200
+N_PAGES, N_PAGES_QUICK = 1_000, 200
 SAMPLE_EVERY_S = 0.25
 PARTS = 10
 OWN_LINE = re.compile(r"of copy \d+, sheet \d+")

@@ -74,7 +74,7 @@ class Built:
 def main(run: Run) -> None:
     """Print the section."""
     print_heading("Past one machine", " ".join(__doc__.split("\n\n")[1].split()), quick=run.quick)
-    for size in run.pick((20_000,), (1_000,)):
+    for size in run.pick((10_000,), (1_000,)):
         _print_indexes(_made(run, size))
     _print_quality(run)
     _print_parsing(run)
