@@ -30,6 +30,7 @@ CORPORA = ("scifact", "cisi", "policyqa_dev", "xquad/en", "xquad/de", "xquad/es"
 NEIGHBOURS, TANGENT, NOISE = 32, 0.5, 0.01
 RECALL_K = 10
 BATCH = 50_000
+SCORED_AT_ONCE = 60  # queries
 SHARES = (0.1, 0.01, 0.001)
 TOPICS = 1000
 HNSW_UP_TO = 100_000  # building it takes minutes beyond
@@ -77,7 +78,7 @@ def main(run: Run) -> None:
 
 
 def _real(run: Run) -> tuple[Vectors, Vectors]:
-    _, _, real, asked = real_texts(run, run.pick(CORPORA, CORPORA[-2:]), run.pick(20, 10))
+    _, _, real, asked = real_texts(run, run.pick(CORPORA, CORPORA[-2:]), run.pick(60, 10))
     return np.unique(real, axis=0), asked
 
 
@@ -115,8 +116,12 @@ def _made(real: Vectors, queries: Vectors, size: int) -> Made:
     for share in SHARES:
         masks[f"{share:.1%}, drawn"] = random.random(size) < share
     masks |= _around(real, vectors, random)
-    scores = queries @ vectors.T  # (m, n)
-    best = {name: _best(scores, np.flatnonzero(mask)) for name, mask in masks.items()}
+    allowed = {name: np.flatnonzero(mask) for name, mask in masks.items()}
+    best: dict[str, list[set[int]]] = {name: [] for name in masks}
+    for first in range(0, len(queries), SCORED_AT_ONCE):
+        scores = queries[first : first + SCORED_AT_ONCE] @ vectors.T  # (≤ SCORED_AT_ONCE, n)
+        for name, rows in allowed.items():
+            best[name] += _best(scores, rows)
     return Made(vectors, queries, masks, best)
 
 
