@@ -119,6 +119,7 @@ class LexicalIndex(Words):
         self.directory = directory
         self._writer: tantivy.IndexWriter | None = None
         self._counted = Counted()
+        self._n_new = 0  # chunks, since the last commit
 
     @classmethod
     def load(cls, snapshot: Path, directory: Path) -> Self:
@@ -142,6 +143,7 @@ class LexicalIndex(Words):
         """Add chunks; seen by searches after `commit`."""
         writer = self._open_writer()
         for row in rows:
+            self._n_new += 1
             document = tantivy.Document()
             document.add_unsigned("chunk_id", row.chunk_id)
             document.add_unsigned("document_id", row.document_id)
@@ -161,8 +163,7 @@ class LexicalIndex(Words):
         """Put what was appended and deleted in force for every later search."""
         if self._writer is not None:
             self._writer.commit()
-            self._index.reload()
-            self._counted = Counted()
+            self._renew()
 
     def close(self) -> None:
         """Commit, wait for merges and release the writer; searching goes on."""
@@ -170,8 +171,7 @@ class LexicalIndex(Words):
             self._writer.commit()
             self._writer.wait_merging_threads()
             self._writer = None
-            self._index.reload()
-            self._counted = Counted()
+            self._renew()
 
     def search(self, query: str, k: int, access: Access) -> list[tuple[int, float]]:
         """The `k` best readable chunks for the words of a query, as (chunk id, BM25 score).
@@ -211,6 +211,14 @@ class LexicalIndex(Words):
         if self._writer is None:
             self._writer = self._index.writer(heap_size=WRITER_HEAP, num_threads=1)
         return self._writer
+
+    def _renew(self) -> None:
+        """Search what was committed."""
+        n_before = self._index.searcher().num_docs
+        self._index.reload()
+        n, n_new = self._index.searcher().num_docs, self._n_new
+        n_gone = n_before + n_new - n
+        self._counted, self._n_new = self._counted.after(n_new + n_gone, n), 0
 
     def _readable(self, access: Access) -> Readable:
         counted = self._counted  # before the searcher: numbers of an older one end with that

@@ -21,6 +21,7 @@ import tantivy
 from rag.types import Access
 
 FEW = 1000  # chunks that are looked at one by one: sooner done than applying the filters
+STALE = 0.01  # of the chunks that come and go before a common word is counted anew
 KEPT_CALLERS = 128  # who may read different things
 KEPT_WORDS = 2048  # of each of them
 _COUNTING = ThreadPoolExecutor(os.cpu_count(), "counting")  # Tantivy counts outside of the GIL
@@ -37,10 +38,11 @@ def place_of(collection: str) -> int:
 
 
 class Counted:
-    """Numbers of chunks that were counted, until the index changes. Thread-safe."""
+    """Numbers of chunks that were counted, until the index changes (`after`). Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._n_changed = 0  # chunks, since the oldest number was counted
         self._kept: OrderedDict[Reads, OrderedDict[Word, int]] = OrderedDict()
 
     def has(self, reads: Reads, word: Word) -> bool:
@@ -65,6 +67,22 @@ class Counted:
             if len(self._kept) > KEPT_CALLERS:
                 self._kept.popitem(last=False)
         return found
+
+    def after(self, n_changed: int, n_chunks: int) -> "Counted":
+        """What still holds once chunks of an index of `n_chunks` have come or gone.
+
+        Where few have, the weight of a common word is as good as the same. A rare one is soon
+        counted again, and one that no chunk had may be in a new one.
+        """
+        later = Counted()
+        with self._lock:
+            later._n_changed = self._n_changed + n_changed
+            if later._n_changed > STALE * n_chunks:
+                return Counted()
+            for reads, words in self._kept.items():
+                common = ((word, n) for word, n in words.items() if word[0] and n > FEW)
+                later._kept[reads] = OrderedDict(common)
+        return later
 
 
 class Readable:

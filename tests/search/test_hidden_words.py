@@ -13,6 +13,7 @@ from rag.answer.evidence import evidence
 from rag.answer.extract import Question, candidates
 from rag.appliance import Appliance
 from rag.search.lexical import LexicalIndex
+from rag.search.rarity import Counted
 from rag.settings import Settings
 from rag.types import Access, IndexRow
 
@@ -106,6 +107,17 @@ def test_what_was_counted_holds_until_something_changes(tmp_path: Path) -> None:
     index.commit()
     assert index.idf("quokka", "en", BY_COLLECTION) < before
     assert index.idf("merger", "en", EVERYTHING) < index.idf("merger", "en", BY_COLLECTION)
+
+
+def test_of_what_was_counted_common_words_hold_while_little_changes() -> None:
+    reads = frozenset({"docs"}), frozenset[int]()
+    counted = Counted()
+    counted.get(reads, ("text_en", "notice"), lambda: 5000)
+    counted.get(reads, ("text_en", "quokka"), lambda: 0)
+    later = counted.after(60, 10_000)
+    assert later.has(reads, ("text_en", "notice"))
+    assert not later.has(reads, ("text_en", "quokka")), "a new chunk may have it"
+    assert not later.after(60, 10_000).has(reads, ("text_en", "notice"))
 
 
 def test_who_may_read_everything_gets_the_scores_of_the_index(tmp_path: Path) -> None:
