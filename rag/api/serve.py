@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import errno
+import gc
 import signal
 import socket
 import sys
@@ -151,6 +152,10 @@ async def _announce(
     if server.backing.error is not None:
         server.should_exit = True
         return
+    # What was loaded stays. Looking through it for garbage now and then would hold all questions up
+    # for a tenth of a second.
+    gc.collect()
+    gc.freeze()
     if page is not None:
         answering = asyncio.create_task(page.answering())
         try:
