@@ -44,17 +44,17 @@ TOLERANCE = 1e-4  # sums in another order
 
 
 class _AnyRows:
-    """The dense index as if nothing were ever forbidden."""
+    """The dense index as if nothing were ever forbidden: FAISS gets no selector."""
 
-    def __init__(self, index: DenseIndex) -> None:
+    def __init__(self, index: DenseIndex, everything: Access) -> None:
         self._index = index
+        self._everything = everything
         self.vectors = index.vectors
 
     def search(
         self, vector: NDArray[np.float32], k: int, access: Access
     ) -> list[tuple[int, float]]:
-        scores, rows = self._index._coded.faiss.search(vector[None, :], k)
-        return list(zip(self._index._rows.ids[rows[0]].tolist(), scores[0].tolist(), strict=True))
+        return self._index.search(vector, k, self._everything)
 
 
 class _AnyWords:
@@ -80,8 +80,8 @@ class _AnyWords:
 class _NotFiltered:
     """Both: the baseline."""
 
-    def __init__(self, indexes: Indexes) -> None:
-        self.dense, self.lexical = _AnyRows(indexes.dense), _AnyWords(indexes.lexical)
+    def __init__(self, indexes: Indexes, everything: Access) -> None:
+        self.dense, self.lexical = _AnyRows(indexes.dense, everything), _AnyWords(indexes.lexical)
         self.catch_up = indexes.catch_up
 
 
@@ -142,9 +142,9 @@ def _report(run: Run, parts: stores.Parts) -> None:
 
 def _readers(parts: stores.Parts) -> list[Reader]:
     weight = parts.settings.dense_weight
-    bare = _NotFiltered(parts.indexes)
-    everything: Any = Retriever(parts.store, bare, parts.embedder, weight)  # type: ignore[arg-type]
     may_all = parts.store.access_to_all()
+    bare = _NotFiltered(parts.indexes, may_all)
+    everything: Any = Retriever(parts.store, bare, parts.embedder, weight)  # type: ignore[arg-type]
     found = [Reader(NOT_FILTERED, lambda: may_all, bare, everything, {})]
     for nth, share in enumerate(readers.READERS):
         number = parts.store.user_number(readers.user(nth))

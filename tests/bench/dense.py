@@ -56,7 +56,7 @@ def main(run: Run) -> None:
     print_heading("Dense index", " ".join(__doc__.split("\n\n")[1].split()), quick=run.quick)
     real, queries = _real(run)
     rows: list[list[Cell]] = []
-    for size in run.pick((5_000, 20_000, 100_000, 300_000), (1_000, 4_000)):
+    for size in run.pick((5_000, 20_000, 100_000), (1_000, 4_000)):
         made = _made(real, queries, size)
         with scratch() as folder:
             baseline: dict[str, float] = {}

@@ -24,7 +24,7 @@ def main(run: Run) -> None:
     """Print the section."""
     what = "Summed proportional set sizes of every process of the run, sampled five times a second."
     print_heading("Memory of an ingest", what, quick=run.quick)
-    sizes = run.pick((50, 200, 800), (6, 18))
+    sizes = run.pick((30, 120, 480), (6, 18))
     rows: list[list[Cell]] = []
     peaks = []
     with scratch() as folder:
