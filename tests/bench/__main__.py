@@ -2,15 +2,18 @@
 
 import argparse
 import importlib
+import os
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.bench.published import publish
 from tests.bench.run import REPOSITORY, Run, default_eval_dir, progress
 
-NAMES = (
+TIMED = (  # one after the other, and nothing else beside them
     "embed",
     "ingest",
     "peers",
@@ -18,10 +21,6 @@ NAMES = (
     "memory",
     "unchanged",
     "query",
-    "quality",
-    "retrieval",
-    "ranking",
-    "evidence",
     "dense",
     "million",
     "hybrid",
@@ -29,14 +28,22 @@ NAMES = (
     "parse",
     "support",
     "guarding",
-    "packing",
-    "injection",
-    "languages",
-    "followups",
     "admission",
     "switching",
     "scaleout",
 )
+JUDGED = (  # of which no figure is a time, so that several may run at once
+    "quality",
+    "retrieval",
+    "ranking",
+    "evidence",
+    "packing",
+    "injection",
+    "languages",
+    "followups",
+)
+NAMES = (*TIMED, *JUDGED)
+_PRINTING = threading.Lock()
 
 
 def main() -> int:
@@ -75,27 +82,38 @@ def _run_one(name: str, run: Run) -> int:
 
 def _run_all(eval_dir: Path, *, quick: bool, write: bool) -> int:
     """Each in a process of its own, so that none finds what another has left in memory."""
-    broken = []
-    for name in NAMES:
-        progress(f"running {name}")
-        began = time.monotonic()
-        command = [sys.executable, "-m", "tests.bench", name, "--eval", str(eval_dir)]
-        done = subprocess.run(
-            [*command, *(["--quick"] if quick else [])],
-            cwd=REPOSITORY,
-            check=False,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        print(done.stdout, flush=True)
-        progress(f"{name} took {time.monotonic() - began:.0f} s")
-        if done.returncode:
-            broken.append(name)
-        elif write and not quick and done.stdout.startswith("## "):
-            publish(REPOSITORY / "BENCHMARKS.md", name, done.stdout)
+    began = time.monotonic()
+
+    def run(name: str) -> bool:
+        return _run_alone(name, eval_dir, quick=quick, write=write)
+
+    broken = [name for name in TIMED if not run(name)]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        broken += [name for name, ok in zip(JUDGED, pool.map(run, JUDGED), strict=True) if not ok]
+    progress(f"all of it took {(time.monotonic() - began) / 60:.0f} minutes")
     if broken:
         progress(f"these ended with an error: {', '.join(broken)}")
     return 1 if broken else 0
+
+
+def _run_alone(name: str, eval_dir: Path, *, quick: bool, write: bool) -> bool:
+    """Run one and print what it printed; whether it came to its end."""
+    progress(f"running {name}")
+    began = time.monotonic()
+    command = [sys.executable, "-m", "tests.bench", name, "--eval", str(eval_dir)]
+    done = subprocess.run(
+        [*command, *(["--quick"] if quick else [])],
+        cwd=REPOSITORY,
+        check=False,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with _PRINTING:
+        print(done.stdout, flush=True)
+        progress(f"{name} took {time.monotonic() - began:.0f} s")
+        if write and not quick and not done.returncode and done.stdout.startswith("## "):
+            publish(REPOSITORY / "BENCHMARKS.md", name, done.stdout)
+    return not done.returncode
 
 
 def _summary(name: str) -> str:
