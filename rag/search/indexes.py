@@ -38,7 +38,7 @@ FORMAT = 3  # of the dense index's files
 REPLAY_BATCH = 500  # changes applied at a time
 SOON_CHUNKS = 200  # that a query waits for where a thread follows: some 40 ms
 FOLLOW_S = 0.5
-PATIENCE_S, PATIENCE_SHARE = 1.0, 0.02  # of queries for additions: at first, and of the time since
+PATIENCE_S, PATIENCE_SHARE = 0.5, 0.02  # of queries for additions: at first, and of the time since
 KINDS: dict[Setting, tuple[Kind, ...]] = {  # that may be loaded, until a better one is there
     "auto": ("ivf", "sq8", "flat"),
     "flat": ("flat",),

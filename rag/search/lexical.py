@@ -43,6 +43,7 @@ HEADING_WEIGHT = 0.3  # of title, file name and headings against the text
 # much. Anything from 0.5 to 0.9 helps where documents are in several languages.
 FOREIGN_WEIGHT = 0.7
 WRITER_HEAP = 64 * 1024**2
+COUNTED_AHEAD = 4  # callers, after a change: their next question need not wait for it
 # Tantivy's English list lacks the words that questions are made of; its other lists have them.
 QUESTION_WORDS = (  # noqa: SIM905  a list of one word a line is no easier to read
     "what which who whom whose when where why how do does did doing done have has had having can"
@@ -118,7 +119,8 @@ class LexicalIndex(Words):
             self._index.register_tokenizer(f"citadel_{language}", analyzer)
         self.directory = directory
         self._writer: tantivy.IndexWriter | None = None
-        self._counted = Counted()
+        # What is searched, and what was counted in it.
+        self._current = self._index.searcher(), Counted()
         self._n_new = 0  # chunks, since the last commit
 
     @classmethod
@@ -213,16 +215,20 @@ class LexicalIndex(Words):
         return self._writer
 
     def _renew(self) -> None:
-        """Search what was committed."""
-        n_before = self._index.searcher().num_docs
+        """Search what was committed, once it is counted how much the latest callers may read."""
+        before, counted = self._current
         self._index.reload()
-        n, n_new = self._index.searcher().num_docs, self._n_new
-        n_gone = n_before + n_new - n
-        self._counted, self._n_new = self._counted.after(n_new + n_gone, n), 0
+        searcher, n_new = self._index.searcher(), self._n_new
+        n_gone = before.num_docs + n_new - searcher.num_docs
+        counted = counted.after(n_new + n_gone, searcher.num_docs)
+        for reads in counted.newest(COUNTED_AHEAD):
+            len(Readable(self._index.schema, searcher, reads, counted))
+        self._current, self._n_new = (searcher, counted), 0
 
     def _readable(self, access: Access) -> Readable:
-        counted = self._counted  # before the searcher: numbers of an older one end with that
-        return Readable(self._index.schema, self._index.searcher(), access, counted)
+        searcher, counted = self._current
+        reads = access.collections, access.lists
+        return Readable(self._index.schema, searcher, reads, counted)
 
     def _word_queries(
         self, weights: Mapping[Word, float], correct: Callable[[str, str], float]

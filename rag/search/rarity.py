@@ -18,8 +18,6 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import tantivy
 
-from rag.types import Access
-
 FEW = 1000  # chunks that are looked at one by one: sooner done than applying the filters
 STALE = 0.01  # of the chunks that come and go before a common word is counted anew
 KEPT_CALLERS = 128  # who may read different things
@@ -76,27 +74,32 @@ class Counted:
         """
         later = Counted()
         with self._lock:
-            later._n_changed = self._n_changed + n_changed
-            if later._n_changed > STALE * n_chunks:
-                return Counted()
+            n_changed += self._n_changed
+            is_little = n_changed <= STALE * n_chunks
             for reads, words in self._kept.items():
                 common = ((word, n) for word, n in words.items() if word[0] and n > FEW)
-                later._kept[reads] = OrderedDict(common)
+                later._kept[reads] = OrderedDict(common if is_little else ())
+        later._n_changed = n_changed if is_little else 0
         return later
+
+    def newest(self, n: int) -> list[Reads]:
+        """Who of late was counted for, at most so many."""
+        with self._lock:
+            return [reads for reads in reversed(self._kept) if reads != NOBODY][:n]
 
 
 class Readable:
     """The chunks of an index, at one moment, that one caller may read."""
 
     def __init__(
-        self, schema: tantivy.Schema, searcher: tantivy.Searcher, access: Access, counted: Counted
+        self, schema: tantivy.Schema, searcher: tantivy.Searcher, reads: Reads, counted: Counted
     ) -> None:
         self._schema = schema
         self.searcher = searcher
-        self._reads = access.collections, access.lists
+        self._reads = reads
         self._counted = counted
-        self._places = {place_of(collection) for collection in access.collections}
-        self._lists = {0, *access.lists}
+        self._places = {place_of(collection) for collection in reads[0]}
+        self._lists = {0, *reads[1]}
 
     @functools.cached_property
     def filters(self) -> list[tantivy.Query]:

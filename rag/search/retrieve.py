@@ -91,11 +91,13 @@ class Retriever:
         fused = fuse(dense, lexical, weight)
         if not weight or not fused:
             return fused
-        ids = [chunk_id for chunk_id, _ in fused]
-        cosines = refined(vector, self._indexes.dense.vectors(ids), share)
-        known = [(i, float(cosine)) for i, cosine in zip(ids, cosines, strict=True) if cosine]
-        known.sort(key=lambda one: (-one[1], one[0]))
-        return fuse(dict(known[: len(dense)]), lexical, weight)
+        found = [chunk_id for chunk_id, _ in fused]
+        cosines = refined(vector, self._indexes.dense.vectors(found), share)
+        ids = np.array(found)
+        best = np.lexsort((ids, -cosines))
+        best = best[cosines[best] != 0][: len(dense)]
+        again = dict(zip(ids[best].tolist(), cosines[best].tolist(), strict=True))
+        return fuse(again, lexical, weight)
 
     def _passages(
         self, fused: list[tuple[int, float]], k: int, access: Access

@@ -63,11 +63,14 @@ class RowMap:
     def rows(self, ids: Ints) -> Ints:
         """All rows that hold one of these ids, in no order."""
         found: list[Ints] = []
+        ids = np.sort(ids)  # neighbours in a run are near each other in memory
         for run_ids, run_rows in self._runs:
-            low, high = (np.searchsorted(run_ids, ids, side) for side in ("left", "right"))
-            once = high - low == 1
-            found.append(run_rows[low[once]])
-            found += [run_rows[a:b] for a, b in zip(low, high, strict=True) if b - a > 1]
+            first, last = np.searchsorted(ids, run_ids[[0, -1]])
+            here = ids[first : last + 1]
+            low, high = (np.searchsorted(run_ids, here, side) for side in ("left", "right"))
+            n = high - low
+            found.append(run_rows[low[n == 1]])
+            found += [run_rows[low[i] : high[i]] for i in np.flatnonzero(n > 1).tolist()]
         return np.unique(np.concatenate(found)) if found else np.empty(0, np.int64)
 
 
