@@ -47,6 +47,7 @@ def main(run: Run) -> None:
     with scratch() as folder, cached_embedder() as embedder:
         settings = load_settings(data_dir=new_data_dir(folder / "data"))
         _make(run, settings, embedder, n_chunks)
+        os.sync()  # else the disk is at work with what was just made
         with citadel_serve(settings.data_dir, folder / "serve.log") as served:
             ready = served.ready_s, served.memory_bytes() / MIB
         before = psutil.Process().memory_info().rss
