@@ -31,6 +31,7 @@ from rag.store import withheld as withheld_records
 from rag.store.access import Grant, Right
 from rag.store.accounts import Accounts
 from rag.store.conversations import Conversations
+from rag.store.counts import Counts
 from rag.store.database import Database
 from rag.store.directory import Directory
 from rag.store.documents import CollectionInfo, Narrowing
@@ -100,6 +101,7 @@ class Store(Closing):
         self.directory = Directory(database)
         self.runs = Runs(database)
         self.models = Models(database)
+        self._counts = Counts()
 
     @classmethod
     def open(cls, url: str, *, data_dir: Path, clock: Clock = now) -> Self:
@@ -468,7 +470,7 @@ class Store(Closing):
     def count_documents(self, access: Access) -> int:
         """How many documents are readable."""
         with self._database.read() as connection:
-            return documents.count(connection, access)
+            return self._counts.of(connection, access)
 
     def document(self, access: Access, document_id: int) -> Document:
         """One document.

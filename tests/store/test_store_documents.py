@@ -134,6 +134,23 @@ def test_collections_are_counted(store: Store) -> None:
     assert store.access_to_all().collections == {"archive", "docs"}
 
 
+def test_what_is_counted_for_a_caller_follows_every_change(store: Store) -> None:
+    reader = Access(frozenset({"docs"}), lists=frozenset({1}))
+    counted = [store.count_documents(reader)]
+    commit(store, "/a/one", "one")
+    counted.append(store.count_documents(reader))
+    commit(store, "/b/two", "two")
+    counted.append(store.count_documents(reader))
+    store.add_principal("group", "board")
+    store.limit("docs", "/b", ["group:board"])
+    counted.append(store.count_documents(DOCS))
+    store.limit("docs", "/b", None)
+    counted.append(store.count_documents(DOCS))
+    store.remove_sources("docs", ["/a/one"])
+    counted.append(store.count_documents(DOCS))
+    assert counted == [0, 1, 2, 1, 2, 1]
+
+
 def test_nothing_is_read_outside_the_access(store: Store) -> None:
     (document_id,) = commit(store, "/a", "secret", collection="board")
     board = Access(frozenset({"board"}))
