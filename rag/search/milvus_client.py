@@ -264,6 +264,8 @@ def _first_line(text: str) -> str:
 def _connect(server: IndexServer) -> Any:
     # What is imported would otherwise take variables from a file `.env` that lies somewhere above.
     os.environ["PYTHON_DOTENV_DISABLED"] = "1"
+    # gRPC would act whenever this process starts another one, which can end in a crash of that one.
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
     try:
         from pymilvus import MilvusClient
 

@@ -27,17 +27,21 @@ def postgres_server() -> Iterator[str]:
         pytest.skip("PostgreSQL's server programs are missing: apt-get install postgresql")
     programs = found[-1].parent
     user = _unprivileged_user()
+    # Not by Popen's `user`: that forks this whole process, with its libraries' threads, and crashes
+    # now and then before it becomes the program.
+    run_as: list[str] = []
     folder = Path(tempfile.mkdtemp(prefix="citadel-pg-"))  # short: a socket's path is limited
     if user:
-        os.chown(folder, pwd.getpwnam(user).pw_uid, pwd.getpwnam(user).pw_gid)
-    start = {"user": user, "group": user and pwd.getpwnam(user).pw_gid, "cwd": folder}
+        uid, gid = pwd.getpwnam(user).pw_uid, pwd.getpwnam(user).pw_gid
+        os.chown(folder, uid, gid)
+        run_as = ["setpriv", f"--reuid={uid}", f"--regid={gid}", "--clear-groups"]
     initdb = ["-D", "data", "-U", "citadel", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "-N"]
     with (folder / "log").open("wb") as log:
-        output = {"stdout": log, "stderr": subprocess.STDOUT}
-        subprocess.run([programs / "initdb", *initdb], check=True, **start, **output)
+        output = {"cwd": folder, "stdout": log, "stderr": subprocess.STDOUT}
+        subprocess.run([*run_as, programs / "initdb", *initdb], check=True, **output)
         options = ["-c", "listen_addresses=", "-c", "fsync=off", "-c", "shared_buffers=16MB"]
-        command = [programs / "postgres", "-D", "data", "-k", str(folder), *options]
-        server = subprocess.Popen(command, **start, **output)
+        command = [*run_as, programs / "postgres", "-D", "data", "-k", str(folder), *options]
+        server = subprocess.Popen(command, **output)
     try:
         _wait_for(server, folder)
         yield str(folder)
