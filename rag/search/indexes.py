@@ -29,6 +29,7 @@ from rag.search.coded import Kind
 from rag.search.dense import TRAINING_ROWS, DenseIndex, Setting, choose_kind
 from rag.search.interface import Pair
 from rag.search.lexical import SCHEMA_VERSION, LexicalIndex
+from rag.search.patience import Patience
 from rag.store import Store
 from rag.types import Change, IndexRow, IndexServer, Snapshot, Vectors
 
@@ -38,34 +39,12 @@ FORMAT = 3  # of the dense index's files
 REPLAY_BATCH = 500  # changes applied at a time
 SOON_CHUNKS = 200  # that a query waits for where a thread follows: some 40 ms
 FOLLOW_S = 0.5
-PATIENCE_S, PATIENCE_SHARE = 0.5, 0.02  # of queries for additions: at first, and of the time since
 KINDS: dict[Setting, tuple[Kind, ...]] = {  # that may be loaded, until a better one is there
     "auto": ("ivf", "sq8", "flat"),
     "flat": ("flat",),
     "sq8": ("sq8", "flat"),
     "ivf": ("ivf", "flat"),
 }
-
-
-class Patience:
-    """How much longer queries may wait in all; it comes back with time. Thread-safe."""
-
-    def __init__(self) -> None:
-        self._left, self._at = PATIENCE_S, time.monotonic()
-        self._lock = threading.Lock()
-
-    def left(self) -> float:
-        """In seconds."""
-        with self._lock:
-            now = time.monotonic()
-            self._left = min(PATIENCE_S, self._left + PATIENCE_SHARE * (now - self._at))
-            self._at = now
-            return self._left
-
-    def spend(self, seconds: float) -> None:
-        """Note that a query has waited."""
-        with self._lock:
-            self._left = max(0.0, self._left - seconds)
 
 
 class Indexes(Closing):
@@ -132,7 +111,7 @@ class Indexes(Closing):
     def _wait_for(self, seq: int) -> None:
         """Until the thread has brought the indexes there, or patience is at an end."""
         patience = self._patience.left()
-        if patience < PATIENCE_S * PATIENCE_SHARE:
+        if not patience:
             return
         self._wake.set()
         began = time.monotonic()

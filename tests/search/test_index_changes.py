@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from index_samples import ALL, DIM, MODEL, commit, found, level, open_quietly, published, vectors
 
-from rag.search.indexes import Indexes, Patience, refresh_snapshots
+from rag.search.indexes import Indexes, refresh_snapshots
+from rag.search.patience import Patience
 from rag.store import Store
 
 
@@ -48,10 +49,15 @@ def test_a_small_change_is_found_by_the_next_query(store: Store) -> None:
             assert f"notice {n} again" in found(indexes, store, "notice")
 
 
-def test_of_a_large_change_a_query_does_the_deletions_and_waits_for_nothing(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("limit", "value"),
+    [("indexes.SOON_CHUNKS", 0), ("patience.MOST_S", 0.0)],
+    ids=["much has changed", "queries have waited enough of late"],
+)
+def test_a_query_does_the_deletions_and_leaves_the_additions_to_the_thread_where(
+    limit: str, value: float, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rag.search.indexes.SOON_CHUNKS", 0)
+    monkeypatch.setattr(f"rag.search.{limit}", value)
     monkeypatch.setattr("rag.search.indexes.FOLLOW_S", 3600)
     published(store)
     with open_quietly(store) as indexes:
@@ -66,31 +72,18 @@ def test_of_a_large_change_a_query_does_the_deletions_and_waits_for_nothing(
         assert store.chunks(ALL, gone) == {}, "so no hit comes of them"
 
 
-def test_queries_that_have_waited_enough_of_late_leave_additions_to_the_thread(
-    store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("rag.search.indexes.PATIENCE_S", 0.0)
-    monkeypatch.setattr("rag.search.indexes.FOLLOW_S", 3600)
-    published(store)
-    with open_quietly(store) as indexes:
-        indexes.follow()
-        before, seq = dense_texts(indexes, store), indexes.seq
-        commit(store, "/later.txt", "a later notice")
-        store.remove_sources("docs", ["/0.txt"])
-        assert len(dense_texts(indexes, store)) == len(before) - 2, "deletions wait for nobody"
-        assert indexes.seq == seq
-
-
 def test_patience_is_spent_by_waiting_and_comes_back_with_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("rag.search.indexes.PATIENCE_SHARE", 0.5)
+    monkeypatch.setattr("rag.search.patience.SHARE", 0.5)
     patience = Patience()
     patience.spend(0.4)
     after = patience.left()
     assert after < 0.45
     time.sleep(0.1)
     assert after + 0.04 < patience.left() <= 0.5
+    monkeypatch.setattr("rag.search.patience.LEAST_S", 1.0)
+    assert patience.left() == 0, "too little is none"
 
 
 def test_an_index_of_another_type_is_taken_while_questions_are_answered(
