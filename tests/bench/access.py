@@ -3,9 +3,9 @@
 A store is filled and asked through `rag.search.retrieve.Retriever`, as the product does: what the
 reader may read is looked up, both indexes search under it, the store checks every hit once more.
 Half of the documents lie in one collection, the others in 50 small ones, and each under one of 200
-lists of readers; where ten of them lie is drawn. Texts and vectors are real ones, and beyond their
-number the same with the words drawn anew and noise on the vectors. The baseline knows no filter:
-FAISS without a selector, Tantivy with the words alone, the store asked by the operator.
+lists of readers; where a hundred chunks lie is drawn. Texts and vectors are real ones, and beyond
+their number the same with the words drawn anew and noise on the vectors. The baseline knows no
+filter: FAISS without a selector, Tantivy with the words alone, the store asked by the operator.
 Recall is against exact inner products, and against all BM25 scores filtered afterwards.
 """
 

@@ -16,7 +16,8 @@ import numpy as np
 
 from rag.settings import load_settings
 from rag.store import Store
-from rag.types import Chunk, NewDocument, SourceFile
+from rag.types import Chunk, NewDocument
+from tests.bench.stores import put
 
 COLLECTION = "large"
 KEPT = 10
@@ -55,10 +56,8 @@ def main(data_dir: Path, n_chunks: int, pause_s: float) -> None:
         for number in count():
             began = time.monotonic()
             document = _made(number + int(time.time()), n_chunks, words, dim)
-            uri = document.source_uri
-            source = SourceFile(uri, 0, 0, f"{number:064x}", f"{number:064x}")
-            store.commit_source(COLLECTION, source, [document], model_id=model_id)
-            kept.append(uri)
+            put(store, model_id, [document], COLLECTION)
+            kept.append(document.source_uri)
             if len(kept) > KEPT:
                 store.remove_sources(COLLECTION, [kept.popleft()])
             time.sleep(max(0.0, pause_s - (time.monotonic() - began)))

@@ -1,21 +1,19 @@
 """Large stores with readers who may read a part of them, for the benchmarks of the access filter.
 
 Half of the documents lie in one collection, the others in 50 small ones, and each under one of 200
-lists of readers; where a document lies is drawn. Texts and vectors are real ones, and beyond their
-number the same with the words drawn anew and noise on the vectors.
+lists of readers; where a hundred chunks lie is drawn. Texts and vectors are real ones, and beyond
+their number the same with the words drawn anew and noise on the vectors.
 """
 
-import hashlib
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rag.store import Said, Store
-from rag.types import Chunk, NewDocument, SourceFile
+from rag.types import Chunk, NewDocument
 from tests.bench import sets, stores
 from tests.bench.embedding import CachedEmbedder
 from tests.bench.run import Run, progress
@@ -70,18 +68,7 @@ def fill(
             )
             for number in range(AT_ONCE // chunks_a_document)
         ]
-        commit(store, embedder, documents, collection)
-
-
-def commit(
-    store: Store, embedder: CachedEmbedder, documents: Sequence[NewDocument], collection: str
-) -> None:
-    """Documents as one source: the first is the file, the others are what is attached to it."""
-    first, *others = documents
-    sha256 = hashlib.sha256(first.source_uri.encode()).hexdigest()
-    attached = [replace(one, parent_uri=first.source_uri) for one in others]
-    source = SourceFile(first.source_uri, 0, 0, sha256, sha256)
-    store.commit_source(collection, source, [first, *attached], model_id=embedder.model_id)
+        stores.put(store, embedder.model_id, documents, collection)
 
 
 def questions(run: Run) -> list[str]:

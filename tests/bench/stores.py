@@ -126,15 +126,17 @@ def varied(document: NewDocument, copy: int, chance: random.Random) -> NewDocume
 def put_all(store: Store, embedder: Embedder, documents: Sequence[NewDocument]) -> None:
     """Commit each as a source of its own."""
     for document in documents:
-        put(store, embedder, document, "docs")
+        put(store, embedder.model_id, [document], "docs")
 
 
-def put(store: Store, embedder: Embedder, document: NewDocument, collection: str) -> None:
-    """Commit a document as a source of its own."""
-    sha256 = hashlib.sha256(f"{document.source_uri}{document.text}".encode()).hexdigest()
-    document = replace(document, content_sha256=sha256, size_bytes=len(document.text))
-    source = SourceFile(document.source_uri, document.size_bytes, 0, sha256, sha256)
-    store.commit_source(collection, source, [document], model_id=embedder.model_id)
+def put(store: Store, model_id: str, documents: Sequence[NewDocument], collection: str) -> None:
+    """Commit documents as one source: the first is the file, the others are attached to it."""
+    first, *others = documents
+    sha256 = hashlib.sha256(f"{first.source_uri}{first.text}".encode()).hexdigest()
+    first = replace(first, content_sha256=sha256, size_bytes=len(first.text))
+    attached = [replace(one, parent_uri=first.source_uri) for one in others]
+    source = SourceFile(first.source_uri, first.size_bytes, 0, sha256, sha256)
+    store.commit_source(collection, source, [first, *attached], model_id=model_id)
 
 
 def _parsed(title: str, text: str) -> Parsed:
