@@ -152,7 +152,9 @@ def citadel_serve(data_dir: Path, log: Path) -> Iterator[Served]:
     token = secrets.token_urlsafe(24)
     command = [*CITADEL, "--data-dir", str(data_dir), "serve"]
     command += ["--port", str(port), "--ui-port", str(ui_port)]
-    environment = {**os.environ, "CITADEL_TOKEN": token}
+    # One client asks faster than any person does, and without a pause.
+    unlimited = {"CITADEL_CALLER_REQUESTS_PER_MINUTE": "1000000"}
+    environment = {**os.environ, **unlimited, "CITADEL_TOKEN": token}
     url = f"http://127.0.0.1:{port}"
     began = time.perf_counter()
     with log.open("wb") as stream:

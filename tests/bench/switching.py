@@ -8,6 +8,7 @@ than alone.
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,15 +43,16 @@ class Asking:
     def during(self, work: Callable[[], object]) -> float:
         """Ask while `work` is done; returns its seconds."""
         done = threading.Event()
-        asking = threading.Thread(target=self._ask_until, args=(done,))
-        asking.start()
-        began = time.perf_counter()
-        try:
-            work()
-            return time.perf_counter() - began
-        finally:
-            done.set()
-            asking.join()
+        with ThreadPoolExecutor(1) as pool:
+            asking = pool.submit(self._ask_until, done)
+            began = time.perf_counter()
+            try:
+                work()
+                seconds = time.perf_counter() - began
+            finally:
+                done.set()
+            asking.result()  # a question that failed ends the benchmark
+        return seconds
 
     def _ask_until(self, done: threading.Event) -> None:
         for question in list(self.questions) * ROUNDS:
