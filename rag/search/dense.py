@@ -83,7 +83,7 @@ class DenseIndex:
         vectors = np.ascontiguousarray(vectors, np.float32)
         of_rows = [0] * len(ids) if lists is None else lists
         with self._lock:
-            if not self._coded.faiss.is_trained:
+            if not self._coded.is_trained:
                 self._train(vectors)
         for first in range(0, len(ids), ADDED_AT_ONCE):
             part = slice(first, first + ADDED_AT_ONCE)
@@ -154,8 +154,8 @@ class DenseIndex:
             alive, n = self._rows.alive.copy(), len(self._rows)
             places = list(self._rows.places)
         self._coded.write_empty(directory / "vectors.faiss")
-        size = int(self._coded.faiss.code_size)
-        codes = open_memmap(directory / "codes.npy", "w+", np.uint8, (n, size))
+        shape = n, self._coded.code_size
+        codes = open_memmap(directory / "codes.npy", "w+", np.uint8, shape)
         rows: list[Ints] = []
         end = 0
         for number in range(self._coded.n_blocks()):
@@ -195,7 +195,7 @@ class DenseIndex:
             if not len(codes) == len(ids) == len(places) == sizes.sum():
                 raise SearchIndexError("the dense index does not hold one id for each vector")
             held.restore(codes, sizes)
-            index = cls(held.faiss.d, "flat")
+            index = cls(held.dim, "flat")
             pairs = zip(collections.tolist(), lists.tolist(), strict=True)
             index._rows = Rows(ids, places, list(pairs))
         except (EOFError, OSError, RuntimeError, ValueError) as error:

@@ -35,7 +35,7 @@ from rag.types import Change, IndexRow, IndexServer, Snapshot, Vectors
 
 Say = Callable[[str], None]
 Where = Setting | IndexServer  # in each process, or on a server for all of them
-FORMAT = 3  # of the dense index's files
+FORMATS: dict[Kind, int] = {"flat": 3, "sq8": 3, "ivf": 4}  # of the dense index's files
 REPLAY_BATCH = 500  # changes applied at a time
 SOON_CHUNKS = 200  # that a query waits for where a thread follows: some 40 ms
 FOLLOW_S = 0.5
@@ -336,7 +336,7 @@ class Indexes(Closing):
         )
 
     def _dense_config(self, kind: Kind) -> str:
-        return f"{self._model_id} {kind} {FORMAT}"
+        return f"{self._model_id} {kind} {FORMATS[kind]}"
 
     def _lexical_config(self) -> str:
         return f"schema {SCHEMA_VERSION}"

@@ -9,7 +9,6 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from rag.errors import SearchIndexError
-from rag.search import coded
 from rag.search.coded import Kind
 from rag.search.dense import DenseIndex, choose_kind, lists_for
 from rag.types import Access, Vectors
@@ -164,7 +163,8 @@ def test_lists_find_what_all_rows_have_whatever_came_and_went(
     held: set[int] = set()
     access = Access(frozenset(collections), lists=frozenset(lists))
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(coded, "FEW_ROWS", 20)
+        patched.setattr("rag.search.lists.FEW_ROWS", 20)
+        patched.setattr("rag.search.byte_rows.BLOCK", 70)
         patched.setattr("rag.search.rows.LARGEST_RUN", 100)
         for number, (adds, n, seed) in enumerate([(True, 200, 5), *changes]):
             if adds:
@@ -189,7 +189,7 @@ def test_lists_find_what_all_rows_have_whatever_came_and_went(
 def test_lists_keep_nearly_all_of_the_nearest_under_every_filter(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(coded, "FEW_ROWS", 100)
+    monkeypatch.setattr("rag.search.lists.FEW_ROWS", 100)
     vectors = real_like(20_000, 48, 2)
     shares = {"one": 0.01, "nine": 0.09, "rest": 0.9}
     names = np.random.default_rng(3).choice(list(shares), 20_000, p=list(shares.values())).tolist()

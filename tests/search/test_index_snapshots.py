@@ -20,7 +20,7 @@ from index_samples import (
 )
 
 from rag.search import snapshot
-from rag.search.indexes import FORMAT, open_indexes, rebuild, refresh_snapshots
+from rag.search.indexes import FORMATS, open_indexes, rebuild, refresh_snapshots
 from rag.store import Store
 
 
@@ -220,10 +220,10 @@ def test_the_type_of_the_dense_index_follows_the_number_of_chunks(
 ) -> None:
     monkeypatch.setattr("rag.search.dense.SQ8_FROM", 10)
     published(store)
-    assert store.snapshots("dense")[0].config == f"{MODEL} flat {FORMAT}"
+    assert store.snapshots("dense")[0].config == f"{MODEL} flat {FORMATS['flat']}"
     commit(store, "/long.txt", *(f"rule {n}" for n in range(20)))
     refresh_snapshots(store, MODEL, DIM, "auto", lambda _: None)
-    assert store.snapshots("dense")[0].config == f"{MODEL} sq8 {FORMAT}"
+    assert store.snapshots("dense")[0].config == f"{MODEL} sq8 {FORMATS['sq8']}"
     with open_quietly(store) as indexes:
         assert not indexes.rebuilt
         assert indexes.dense.kind == "sq8"
