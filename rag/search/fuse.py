@@ -19,15 +19,18 @@ FEEDBACK_WEIGHT = 0.3
 SAME = 1e-5
 DIGITS = 6
 
+Scores = NDArray[np.float64]  # (n,)
 
-def normalise(scores: Mapping[int, float]) -> dict[int, float]:
+
+def normalise(scores: Scores) -> Scores:
     """Scores stretched to [0, 1]; all 1 where they are all the same but for rounding."""
-    if not scores:
-        return {}
-    low, high = min(scores.values()), max(scores.values())
+    if not len(scores):
+        return scores
+    low, high = scores.min(), scores.max()
     if high - low <= SAME * abs(high):
-        return dict.fromkeys(scores, 1.0)
-    return {key: (score - low) / (high - low) for key, score in scores.items()}
+        return np.ones_like(scores)
+    stretched: Scores = (scores - low) / (high - low)
+    return stretched
 
 
 def fuse(
@@ -37,11 +40,15 @@ def fuse(
 
     An id that a branch did not return has 0 there: it is no better than that branch's worst.
     """
-    a, b = normalise(dense), normalise(lexical)
-    ids = np.array(list(a.keys() | b.keys()), np.int64)
-    by_dense, by_words = (np.array([one.get(i, 0.0) for i in ids.tolist()]) for one in (a, b))
-    scores = np.round(dense_weight * by_dense + (1 - dense_weight) * by_words, DIGITS)
-    order = np.lexsort((ids, -scores))
+    found = [np.fromiter(one.keys(), np.int64, len(one)) for one in (dense, lexical)]
+    ids = np.unique(np.concatenate(found))
+    scores = np.zeros(len(ids))
+    weights = dense_weight, 1 - dense_weight
+    for its_ids, one, weight in zip(found, (dense, lexical), weights, strict=True):
+        normalised = normalise(np.fromiter(one.values(), np.float64, len(one)))
+        scores[np.searchsorted(ids, its_ids)] += weight * normalised
+    scores = np.round(scores, DIGITS)
+    order = np.argsort(-scores, kind="stable")  # ids are in order
     return list(zip(ids[order].tolist(), scores[order].tolist(), strict=True))
 
 

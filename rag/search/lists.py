@@ -179,7 +179,7 @@ class Lists:
     ) -> tuple[Ints, NDArray[np.float32]]:
         """The lists to look through of those that have an allowed row, and the centres' cosines."""
         lists = np.flatnonzero(allowed > 0)
-        near = products(self._centres[lists], vector)
+        near = products(self._centres, vector)[lists]
         order = np.argsort(-near - SHARE_COUNTS * np.log(allowed[lists] / self._sizes[lists]))
         nearest = lists[order]
         rows, found = self._sizes[nearest], allowed[nearest]

@@ -63,15 +63,17 @@ class RowMap:
     def rows(self, ids: Ints) -> Ints:
         """All rows that hold one of these ids, in no order."""
         found: list[Ints] = []
-        ids = np.sort(ids)  # neighbours in a run are near each other in memory
+        ids = np.unique(ids)  # in order: neighbours in a run are near each other in memory
         for run_ids, run_rows in self._runs:
             first, last = np.searchsorted(ids, run_ids[[0, -1]])
             here = ids[first : last + 1]
-            low, high = (np.searchsorted(run_ids, here, side) for side in ("left", "right"))
-            n = high - low
-            found.append(run_rows[low[n == 1]])
-            found += [run_rows[low[i] : high[i]] for i in np.flatnonzero(n > 1).tolist()]
-        return np.unique(np.concatenate(found)) if found else np.empty(0, np.int64)
+            at = np.searchsorted(run_ids, here)
+            while len(at):
+                same = (at < len(run_ids)) & (run_ids[np.minimum(at, len(run_ids) - 1)] == here)
+                here, at = here[same], at[same]
+                found.append(run_rows[at])
+                at = at + 1  # the next row of the same id, which most don't have
+        return np.concatenate(found) if found else np.empty(0, np.int64)
 
 
 class Filter:
@@ -162,8 +164,8 @@ class Rows:
         self._numbers = {place: number for number, place in enumerate(self.places)}
         self._filters: OrderedDict[Access, Filter] = OrderedDict()
         self._map = RowMap()
-        for first in range(0, len(self.ids), LARGEST_RUN):
-            self._map.add(self.ids[first : first + LARGEST_RUN], first)
+        if len(self.ids):
+            self._map.add(self.ids, 0)
 
     def __len__(self) -> int:
         """Those that are not deleted."""
@@ -208,8 +210,12 @@ class Rows:
         """The row of each id, shape (len(ids),); -1 for an unknown one."""
         rows = self._map.rows(ids)
         rows = rows[self.alive[rows]]
-        by_id = dict(zip(self.ids[rows].tolist(), rows.tolist(), strict=True))
-        return np.array([by_id.get(i, -1) for i in ids.tolist()], np.int64)
+        if not len(rows):
+            return np.full(len(ids), -1)
+        rows = rows[np.argsort(self.ids[rows])]
+        known = self.ids[rows]
+        at = np.minimum(np.searchsorted(known, ids), len(known) - 1)
+        return np.where(known[at] == ids, rows[at], -1)
 
     def filter(self, access: Access, n_lists: int, lists_of: ListsOf) -> Filter:
         """What `access` may search, level with the rows."""
