@@ -82,7 +82,14 @@ def load_embedder(settings: Settings) -> Embedder:
 
 def _load_converted(settings: Settings, model_dir: Path, identity: str) -> Embedder | None:
     """The fastest kind that converts; none where not even float32 does and torch may be taken."""
-    for kind in kinds(settings.embed_precision, processor_flags()):
+    possible = kinds(settings.embed_precision, processor_flags())
+    if settings.embed_precision == "int8" and not possible[0].quantised:
+        logger.warning(
+            "CITADEL_EMBED_PRECISION=int8 is not used: OpenVINO gets eight bits wrong on processors"
+            " with AMX; embedding in %s",
+            possible[0].name,
+        )
+    for kind in possible:
         target = settings.data_dir / "models" / f"{identity}-{kind.name}"
         try:
             return OpenVinoEmbedder(convert(model_dir, target, kind), model_dir, identity)

@@ -16,7 +16,10 @@ from rag.types import Vectors
 Precision = Literal["auto", "int8", "bf16", "f32"]
 
 BF16_FLAGS = {"avx512_bf16", "amx_bf16"}
-INT8_FLAGS = {"avx512_vnni", "avx_vnni", "amx_int8"}
+INT8_FLAGS = {"avx512_vnni", "avx_vnni"}
+# Where OpenVINO (2026.4) computes eight bits by tiles, some shapes of input come out wrong, or end
+# the process: openvinotoolkit/openvino#37577. bfloat16 by tiles is right, and as fast.
+UNSOUND_INT8 = "amx_int8"
 NEAREST = 10  # probes beside each probe whose order is compared
 
 
@@ -49,14 +52,16 @@ KINDS = {kind.name: kind for kind in (INT8_BF16, INT8_F32, BF16, F32)}
 def kinds(precision: Precision, flags: Iterable[str]) -> list[Kind]:
     """What to try on a processor with these flags, the fastest first and always float32 last.
 
-    A given precision is where the trying begins, also on a processor without instructions for it.
+    A given precision is where the trying begins, also on a processor without instructions for it,
+    but for eight bits where they are unsound.
     """
     has = set(flags)
     bf16 = precision != "f32" and bool(has & BF16_FLAGS)
     found = [F32]
     if bf16 or precision == "bf16":
         found.insert(0, BF16)
-    if precision == "int8" or (precision == "auto" and has & INT8_FLAGS):
+    int8 = precision == "int8" or (precision == "auto" and bool(has & INT8_FLAGS))
+    if int8 and UNSOUND_INT8 not in has:
         found.insert(0, INT8_BF16 if bf16 else INT8_F32)
     return found
 
@@ -77,6 +82,11 @@ def closeness(ours: Vectors, originals: Vectors) -> Closeness:
     pairs = zip(_nearest(ours, k), _nearest(originals, k), strict=True)
     shared = sum(len(set(a) & set(b)) for a, b in pairs)
     return Closeness(float(cosines.min()), float(cosines.mean()), shared / (len(ours) * k))
+
+
+def worst(found: Iterable[Closeness]) -> Closeness:
+    """The lowest of each number; none where one is no number."""
+    return Closeness(*np.min(list(found), axis=0).tolist())
 
 
 def close_enough(kind: Kind, found: Closeness) -> bool:
