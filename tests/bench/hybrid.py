@@ -33,7 +33,7 @@ CHUNKS_A_DOCUMENT = 50
 ASKING = ("100 %", "10 %, by collections", "10 %, by lists", "1 %, by both")
 LAPS = ("catch_up", "dense", "lexical", "fuse", "store")
 ROUNDS = 2
-CHANGED_S = 20.0  # seconds of questions while another process changes the store
+CHANGED_S = 15.0  # seconds of questions while another process changes the store
 MIB = 1024**2
 
 Ask = Callable[[str], dict[str, float]]  # question to milliseconds of each lap
