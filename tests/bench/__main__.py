@@ -32,12 +32,12 @@ TIMED = (  # one after the other, and nothing else beside them
     "switching",
     "scaleout",
 )
-JUDGED = (  # of which no figure is a time, so that several may run at once
+JUDGED = (  # of which no figure is a time, so that several may run at once; the longest first
+    "packing",
     "quality",
+    "evidence",
     "retrieval",
     "ranking",
-    "evidence",
-    "packing",
     "injection",
     "languages",
     "followups",

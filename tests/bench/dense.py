@@ -1,8 +1,9 @@
 """The dense index by type and size: time, recall and memory under filters of 1, 10 and 100 %.
 
 Vectors are real ones, and beyond their number real ones with noise; queries are real questions.
-`flat` and `sq8` go through `rag.search.dense.DenseIndex`, as the product searches: k = 100, one
-query at a time. HNSW is raw FAISS under the same filters. Recall is against exact inner products.
+`flat`, `sq8` and `ivf` go through `rag.search.dense.DenseIndex`, as the product searches: k = 100,
+one query at a time. HNSW is raw FAISS under the same filters. Recall is against exact inner
+products.
 """
 
 import time
@@ -14,7 +15,7 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.search.dense import SQ8_FROM, DenseIndex, Kind
+from rag.search.dense import IVF_FROM, DenseIndex, Kind
 from rag.search.retrieve import BRANCH_K
 from rag.types import Access, Vectors
 from tests.bench.embedding import real_texts
@@ -67,7 +68,7 @@ def main(run: Run) -> None:
     print_table((*header, "bytes a row", "build s"), rows)
     print_line(
         f"{len(queries)} queries. Baseline of the ratio: `flat` at the same size and filter. "
-        f"`auto` takes sq8 from {SQ8_FROM:,} rows. HNSW{HNSW_LINKS} with efSearch {HNSW_EF}, "
+        f"`auto` takes ivf from {IVF_FROM:,} rows. HNSW{HNSW_LINKS} with efSearch {HNSW_EF}, "
         f"up to {HNSW_UP_TO:,} rows (building it takes minutes beyond)."
     )
 
@@ -93,7 +94,7 @@ def _made(real: Vectors, queries: Vectors, size: int) -> Made:
 
 
 def _indexes(made: Made, folder: Path) -> list[Built]:
-    kinds: Sequence[Kind] = ("flat", "sq8")
+    kinds: Sequence[Kind] = ("flat", "sq8", "ivf")
     built = [_product(made, kind, folder / kind) for kind in kinds]
     if len(made.vectors) <= HNSW_UP_TO:
         built.append(_hnsw(made, folder / "hnsw.faiss"))
@@ -102,7 +103,7 @@ def _indexes(made: Made, folder: Path) -> list[Built]:
 
 def _product(made: Made, kind: Kind, folder: Path) -> Built:
     began = time.perf_counter()
-    index = DenseIndex(made.vectors.shape[1], kind)
+    index = DenseIndex(made.vectors.shape[1], kind, len(made.vectors))
     index.append(range(len(made.vectors)), made.collections.tolist(), made.vectors)
     build_s = time.perf_counter() - began
     folder.mkdir()

@@ -106,6 +106,14 @@ def test_files_that_are_no_index_are_an_error_that_says_so(
         DenseIndex.load(tmp_path, "flat")
 
 
+def test_vectors_of_another_kind_are_an_error(tmp_path: Path) -> None:
+    filled(kind="ivf").save(tmp_path)
+    codes = np.load(tmp_path / "codes.npy")
+    np.save(tmp_path / "codes.npy", codes[:, :-1])
+    with pytest.raises(SearchIndexError, match="of another kind"):
+        DenseIndex.load(tmp_path, "ivf")
+
+
 def test_rows_without_an_id_are_an_error(tmp_path: Path) -> None:
     filled().save(tmp_path)
     np.save(tmp_path / "ids.npy", np.arange(7))
@@ -131,7 +139,7 @@ def test_few_rows_are_kept_in_full_precision_whatever_is_set() -> None:
     assert choose_kind("sq8", 10) == "flat", "a quantiser that learnt from 10 rows is no good"
     assert choose_kind("sq8", 50_000) == "sq8"
     assert choose_kind("auto", 50_000) == "flat"
-    assert choose_kind("auto", 150_000) == "sq8"
+    assert choose_kind("auto", 100_000) == "ivf"
     assert choose_kind("auto", 10**6) == "ivf"
     assert choose_kind("ivf", 50_000) == "ivf"
     assert choose_kind("flat", 10**7) == "flat"
@@ -207,7 +215,6 @@ def test_lists_keep_nearly_all_of_the_nearest_under_every_filter(
 def test_an_index_is_outgrown_by_size_and_not_by_a_few_deletions(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("rag.search.dense.SQ8_FROM", 40)
     monkeypatch.setattr("rag.search.dense.IVF_FROM", 50)
     index = filled(kind="ivf")
     assert not index.outgrown("auto")

@@ -96,7 +96,6 @@ def test_an_index_of_another_type_is_taken_while_questions_are_answered(
             commit(store, f"/long-{n}.txt", *(f"rule {n} {i}" for i in range(10)))
         expected = set(dense_texts(indexes, store))
         assert indexes.dense.kind == "flat"
-        monkeypatch.setattr("rag.search.dense.SQ8_FROM", 20)
         monkeypatch.setattr("rag.search.dense.IVF_FROM", 30)
 
         def ask() -> bool:
@@ -121,7 +120,6 @@ def test_an_outgrown_index_alone_is_built_anew(
     published(store)
     commit(store, "/long.txt", *(f"rule {n}" for n in range(40)))
     monkeypatch.setattr("rag.search.dense.IVF_FROM", 30)
-    monkeypatch.setattr("rag.search.dense.SQ8_FROM", 20)
     refresh_snapshots(store, MODEL, DIM, "auto", lambda _: None)
     with open_quietly(store) as indexes:
         assert (indexes.dense.kind, indexes.rebuilt) == ("ivf", False)

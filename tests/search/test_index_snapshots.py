@@ -218,15 +218,15 @@ def test_a_rebuild_does_not_disturb_who_has_the_old_snapshot_open(store: Store) 
 def test_the_type_of_the_dense_index_follows_the_number_of_chunks(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rag.search.dense.SQ8_FROM", 10)
+    monkeypatch.setattr("rag.search.dense.IVF_FROM", 10)
     published(store)
     assert store.snapshots("dense")[0].config == f"{MODEL} flat {FORMATS['flat']}"
     commit(store, "/long.txt", *(f"rule {n}" for n in range(20)))
     refresh_snapshots(store, MODEL, DIM, "auto", lambda _: None)
-    assert store.snapshots("dense")[0].config == f"{MODEL} sq8 {FORMATS['sq8']}"
+    assert store.snapshots("dense")[0].config == f"{MODEL} ivf {FORMATS['ivf']}"
     with open_quietly(store) as indexes:
         assert not indexes.rebuilt
-        assert indexes.dense.kind == "sq8"
+        assert indexes.dense.kind == "ivf"
         level(indexes, store)
 
 
