@@ -64,7 +64,7 @@ class Timed:
 def main(run: Run) -> None:
     """Print the section."""
     print_heading("Guarding", __doc__.split("\n\n")[1].replace("\n", " "), quick=run.quick)
-    repeats = run.pick(3, 1)
+    repeats = run.pick(2, 1)
     for n_tokens in run.pick(LENGTHS, LENGTHS[:1]):
         progress(f"{n_tokens} tokens")
         # One at a time, so that only one clock runs.

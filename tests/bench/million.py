@@ -78,7 +78,7 @@ def main(run: Run) -> None:
 
 
 def _real(run: Run) -> tuple[Vectors, Vectors]:
-    _, _, real, asked = real_texts(run, run.pick(CORPORA, CORPORA[-2:]), run.pick(60, 10))
+    _, _, real, asked = real_texts(run, run.pick(CORPORA, CORPORA[-2:]), run.pick(40, 10))
     return np.unique(real, axis=0), asked
 
 

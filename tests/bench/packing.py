@@ -56,7 +56,7 @@ def main(run: Run) -> None:
     print_heading("Packing", __doc__.split("\n\n")[1].replace("\n", " "), quick=run.quick)
     with scratch() as folder, cached_embedder() as embedder:
         for name, load in (("contoso", sets.contoso), ("kgrag_sec10q", sets.kgrag)):
-            asked = run.some([q for q in load(run.eval_dir) if q.cited and q.answers], 120, 10)
+            asked = run.some([q for q in load(run.eval_dir) if q.cited and q.answers], 80, 10)
             progress(f"{name}: ingest and {len(asked)} questions")
             docs = run.eval_dir / name / "docs"
             with ingested(folder / f"data-{name}", embedder, docs) as parts:
