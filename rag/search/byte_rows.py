@@ -39,12 +39,23 @@ def train(codec: Any, sample: Vectors) -> None:
         faiss.omp_set_num_threads(n_threads)
 
 
+def products(vectors: Vectors, vector: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Inner products, by this thread alone: waking others takes longer than so few."""
+    return np.asarray(np.einsum("ij,j->i", vectors, vector), np.float32)
+
+
 class ByteRows:
-    """Codes in blocks that never move: copying a million to a larger place would take long."""
+    """Codes in blocks that never move: copying a million to a larger place would take long.
+
+    They are read here and not by FAISS, which would wake other threads for each query's few.
+    """
 
     def __init__(self, codec: Any, codes: NDArray[np.uint8] | None = None) -> None:
         """With a trained `codec`, and the codes (n, bytes) of the first rows."""
         self._codec = codec
+        trained: NDArray[np.float32] = faiss.vector_to_array(codec.sq.trained).reshape(2, -1)
+        self._step = trained[1] / np.float32(255)  # (dim,)
+        self._first = trained[0] + self._step / 2  # a byte stands for the middle of its step
         empty = np.empty((0, int(codec.code_size)), np.uint8)
         self._blocks = [empty if codes is None else codes]
         self._starts = np.zeros(1, np.int64)  # the first row of each block
@@ -77,4 +88,10 @@ class ByteRows:
 
     def vectors(self, rows: Ints) -> Vectors:
         """The vectors of these rows as the bytes give them, shape (rows, dim)."""
-        return np.asarray(self._codec.sa_decode(self.codes(rows)), np.float32)
+        return np.asarray(self.codes(rows) * self._step + self._first, np.float32)
+
+    def products(self, rows: Ints, vector: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The inner products of these rows with a vector of shape (dim,)."""
+        codes = self.codes(rows).astype(np.float32)
+        rest = np.float32(self._first @ vector)
+        return np.asarray(products(codes, vector * self._step) + rest, np.float32)

@@ -43,7 +43,6 @@ class Lists:
         """FAISS's indexes of the lists and of bytes, both without rows."""
         self._empty, self._codec = empty, codec
         self._lists: Any = faiss.clone_index(empty)
-        self._exact = ByteRows(codec)
         self._list_of = Column(np.empty(0, np.int32))  # (rows,)
         self.n_lists = int(empty.nlist)
         self._sizes = np.zeros(self.n_lists, np.int64)  # rows in each list
@@ -172,6 +171,7 @@ class Lists:
         self._list_of = Column(np.repeat(np.arange(self.n_lists, dtype=np.int32), sizes))
 
     def _begin(self) -> None:
+        self._exact = ByteRows(self._codec)
         self._centres = self._lists.quantizer.reconstruct_n(0, self.n_lists)
 
     def _probed(
@@ -179,7 +179,7 @@ class Lists:
     ) -> tuple[Ints, NDArray[np.float32]]:
         """The lists to look through of those that have an allowed row, and the centres' cosines."""
         lists = np.flatnonzero(allowed > 0)
-        near = products(self._centres, vector)[lists]
+        near = byte_rows.products(self._centres, vector)[lists]
         order = np.argsort(-near - SHARE_COUNTS * np.log(allowed[lists] / self._sizes[lists]))
         nearest = lists[order]
         rows, found = self._sizes[nearest], allowed[nearest]
@@ -193,11 +193,6 @@ class Lists:
         self, vector: NDArray[np.float32], k: int, rows: Ints
     ) -> tuple[NDArray[np.float32], Ints]:
         """The best of these rows by their bytes."""
-        scores = products(self.vectors(rows), vector)  # (rows,)
+        scores = self._exact.products(rows, vector)  # (rows,)
         best = np.argsort(-scores)[:k]
         return scores[best], rows[best]
-
-
-def products(vectors: Vectors, vector: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Inner products, by this thread alone: waking others takes longer than so few."""
-    return np.asarray(np.einsum("ij,j->i", vectors, vector), np.float32)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from rag.search.precision import Precision, kinds, processor_flags
+
 WATCH = """
 import os, sys
 CALLS = {"socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto"}
@@ -41,7 +43,7 @@ with Appliance(settings) as appliance:
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("precision", ["f32", pytest.param("int8", marks=pytest.mark.long)])
 def test_opening_converting_filling_searching_and_answering_call_no_host(
-    precision: str, tmp_path: Path
+    precision: Precision, tmp_path: Path
 ) -> None:
     attempts = tmp_path / "attempts"
     (tmp_path / "watch").mkdir()
@@ -70,7 +72,8 @@ def test_opening_converting_filling_searching_and_answering_call_no_host(
     assert any("rag.search.convert" in line for line in watched), "the converter was watched too"
     assert called == []
     (converted,) = (tmp_path / "data" / "models").iterdir()
-    assert f"-{precision}" in converted.name, "it was converted in the way that was asked for"
+    expected = kinds(precision, processor_flags())[0].name
+    assert converted.name.endswith(f"-{expected}"), "it was converted in the way that was asked for"
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == [], (
         "nothing is written into the home directory"
     )
