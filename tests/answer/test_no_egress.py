@@ -40,8 +40,9 @@ with Appliance(settings) as appliance:
 """
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("precision", ["f32", pytest.param("int8", marks=pytest.mark.long)])
+@pytest.mark.parametrize("precision", ["f32", "int8"])
 def test_opening_converting_filling_searching_and_answering_call_no_host(
     precision: Precision, tmp_path: Path
 ) -> None:

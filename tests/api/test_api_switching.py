@@ -41,6 +41,7 @@ def server(chosen: Settings) -> Iterator[Live]:
         yield live
 
 
+@pytest.mark.long
 def test_a_server_answers_throughout_and_changes_over(
     server: Live, chosen: Settings, others: Others
 ) -> None:

@@ -105,6 +105,7 @@ def test_only_who_manages_a_collection_may_upload(house: House, name: str, statu
     assert nowhere.status_code == 404
 
 
+@pytest.mark.long
 def test_who_has_many_uploads_waiting_has_to_wait_before_the_next(house: House) -> None:
     with (house.store.data_dir / LOCK_FILE).open("w") as lock:
         wait_for(lambda: _is_mine(lock))  # so that no run begins

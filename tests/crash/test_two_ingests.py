@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from archive import ATTACHED, Archive, read_mark
 
 from rag.search.embed import Embedder
@@ -47,6 +48,7 @@ def expected(archive: Archive) -> list[tuple[int, int]]:
     return sorted([*files, *attached])
 
 
+@pytest.mark.long
 def test_two_ingests_at_once_leave_each_document_once(
     tmp_path: Path, settings: Settings, embedder: Embedder
 ) -> None:

@@ -168,6 +168,7 @@ def test_a_model_that_lacks_a_part_is_an_error_with_a_hint(
     assert raised.value.hint
 
 
+@pytest.mark.long
 def test_a_model_that_does_not_convert_is_an_error_that_names_the_way_out(tmp_path: Path) -> None:
     model = copy_model(tmp_path)
     (model / "modules.json").write_text("not json")
@@ -200,6 +201,7 @@ def test_a_damaged_conversion_is_an_error_that_says_what_to_delete(
     assert f"Delete {folder}" in raised.value.hint
 
 
+@pytest.mark.long
 def test_a_conversion_that_lost_a_part_is_made_again(settings: Settings, tmp_path: Path) -> None:
     folder = copy_converted(settings, tmp_path / "other")
     config = folder / "citadel.json"
