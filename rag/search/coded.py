@@ -29,18 +29,12 @@ class Coded(Protocol):
     """Vectors in one of the three ways."""
 
     n_lists: int  # 0 where there are none
-
-    @property
-    def dim(self) -> int:
-        """Coordinates of a vector."""
+    dim: int
+    code_size: int  # bytes of a row as it is saved
 
     @property
     def is_trained(self) -> bool:
         """Whether rows can be added."""
-
-    @property
-    def code_size(self) -> int:
-        """Bytes of a row as it is saved."""
 
     def train(self, sample: Vectors) -> None:
         """Learn from some rows what a byte spans, and where the centres are."""
@@ -83,6 +77,7 @@ class Plain:
     def __init__(self, empty: Any) -> None:
         self._empty = empty  # without rows, and with what was learnt
         self._faiss: Any = faiss.clone_index(empty)
+        self.dim, self.code_size = int(empty.d), int(empty.code_size)
 
     @classmethod
     def new(cls, dim: int, kind: Kind) -> "Plain":
@@ -92,19 +87,9 @@ class Plain:
         return cls(byte_rows.byte_codec(dim))
 
     @property
-    def dim(self) -> int:
-        """See `Coded`."""
-        return int(self._faiss.d)
-
-    @property
     def is_trained(self) -> bool:
         """See `Coded`."""
         return bool(self._faiss.is_trained)
-
-    @property
-    def code_size(self) -> int:
-        """See `Coded`."""
-        return int(self._faiss.code_size)
 
     def train(self, sample: Vectors) -> None:
         """See `Coded`."""

@@ -4,7 +4,7 @@ Each row lies in the list of the centre that it is nearest to, as a RaBitQ code 
 coordinate (Gao and Long, 2024) of what it differs from that centre. The lists nearest to a query
 are looked through by these, and the best candidates are compared once more by one byte a
 coordinate, from which the cosines are. That finds what comparing all of the lists by bytes finds,
-in a third of the time (BENCHMARKS.md).
+in well under half of the time (BENCHMARKS.md).
 """
 
 import math
@@ -44,7 +44,8 @@ class Lists:
         self._empty, self._codec = empty, codec
         self._lists: Any = faiss.clone_index(empty)
         self._list_of = Column(np.empty(0, np.int32))  # (rows,)
-        self.n_lists = int(empty.nlist)
+        self.n_lists, self.dim = int(empty.nlist), int(empty.d)
+        self.code_size = int(codec.code_size + empty.code_size)  # the bytes, then that in the lists
         self._sizes = np.zeros(self.n_lists, np.int64)  # rows in each list
         self._centres: Vectors = np.empty((0, self.dim), np.float32)  # (lists, dim)
         if empty.is_trained:
@@ -76,19 +77,9 @@ class Lists:
         return cls(*[faiss.clone_index(part) for part in parts])
 
     @property
-    def dim(self) -> int:
-        """See `Coded`."""
-        return int(self._empty.d)
-
-    @property
     def is_trained(self) -> bool:
         """See `Coded`."""
         return bool(self._lists.is_trained)
-
-    @property
-    def code_size(self) -> int:
-        """See `Coded`: that of the bytes, then that in the lists."""
-        return int(self._codec.code_size + self._lists.code_size)
 
     def train(self, sample: Vectors) -> None:
         """See `Coded`."""

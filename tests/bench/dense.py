@@ -1,7 +1,7 @@
 """The dense index by type and size: time, recall and memory under filters of 1, 10 and 100 %.
 
 Vectors are real ones, and beyond their number real ones with noise; queries are real questions.
-`flat`, `sq8` and `ivf` go through `rag.search.dense.DenseIndex`, as the product searches: k = 100,
+`flat`, `sq8` and `ivf` go through `rag.search.dense.DenseIndex`, as the product searches: k = 200,
 one query at a time. HNSW is raw FAISS under the same filters. Recall is against exact inner
 products.
 """

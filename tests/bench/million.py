@@ -2,7 +2,7 @@
 
 Vectors are real ones, and beyond their number mixtures of real neighbours: a row, up to half of a
 neighbour, half of what two more neighbours differ by, and a little noise. Queries are real
-questions, searched one at a time by one thread, k = 100; milliseconds are of processor time.
+questions, searched one at a time by one thread, k = 200; milliseconds are of processor time.
 Recall is against exact inner products. A filter lets rows through that were drawn, or those that
 lie around drawn places, as the documents of one department do. Where a kind is refined, its best
 candidates are compared once more by codes of one byte a coordinate.
