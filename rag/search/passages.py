@@ -24,6 +24,12 @@ class Passage:
     score: float
     members: list[StoredChunk] = field(default_factory=list)  # in the document's order
 
+    @property
+    def place(self) -> tuple[int, int, int]:
+        """Its document and the half-open span of that one's text."""
+        first, last = self.members[0].chunk, self.members[-1].chunk
+        return self.best.document_id, first.char_start, last.char_end
+
     def takes(self, stored: StoredChunk) -> bool:
         """Whether a chunk continues this passage at one of its ends, and in kind."""
         first, last = self.members[0].chunk, self.members[-1].chunk

@@ -5,7 +5,6 @@ the best few candidates are added to the query's, and all candidates are held ag
 the pseudo-relevance feedback of Rocchio (1971), without a second search.
 """
 
-import contextlib
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.errors import NotFound
 from rag.search.embed import Embedder
 from rag.search.fuse import fuse, refined, share_read
 from rag.search.interface import Pair
@@ -105,19 +103,11 @@ class Retriever:
         """The best passages of what the store, asked once more, lets this caller read."""
         chunks = self._store.chunks(access, [chunk_id for chunk_id, _ in fused])
         found = lifted([(chunks[i], score) for i, score in fused if i in chunks])
-        passages = merge(found, max(1, round(JOINING * k)))
-        readable = []
-        for passage in spread(passages, k):
-            with contextlib.suppress(NotFound):  # removed since the line above
-                readable.append((passage, self._text(passage, access)))
-        return readable
-
-    def _text(self, passage: Passage, access: Access) -> str:
-        first, last = passage.members[0], passage.members[-1]
-        if first is last:
-            return first.chunk.text
-        start, end = first.chunk.char_start, last.chunk.char_end
-        return self._store.text(access, passage.best.document_id, start, end)
+        passages = spread(merge(found, max(1, round(JOINING * k))), k)
+        joined = self._store.texts(access, [p.place for p in passages if len(p.members) > 1])
+        texts = [p.best.chunk.text if len(p.members) == 1 else joined.get(p.place) for p in passages]
+        # Without a text: it was removed since the first line.
+        return [(p, text) for p, text in zip(passages, texts, strict=True) if text is not None]
 
 
 class _Clock:

@@ -20,7 +20,7 @@ from rag.store.models import Model, Models
 from rag.store.originals import Arriving, Originals
 from rag.store.people import Group, Owner, Person, Role
 from rag.store.people import parsed as parsed_principal
-from rag.store.quarantine import Quarantined, ScreenedDocument, Suspicion
+from rag.store.quarantine import Place, Quarantined, ScreenedDocument, Suspicion
 from rag.store.runs import UPLOAD, Counts, Failure, Run, Sight
 from rag.store.signing import LINK_TTL, SESSION_TTL, How, Session
 from rag.store.store import Store
@@ -55,6 +55,7 @@ __all__ = [
     "Outcome",
     "Owner",
     "Person",
+    "Place",
     "Quarantined",
     "Readers",
     "Record",

@@ -161,7 +161,7 @@ def document(connection: Connection, access: Access, document_id: int) -> Docume
     query = _readable(access).where(tables.documents.c.id == min(document_id, MAX_ID))
     row = connection.execute(query).one_or_none()
     if row is None:
-        raise _not_found(document_id)
+        raise not_found(document_id)
     return _document(row)
 
 
@@ -185,7 +185,7 @@ def text(
     )
     found: str | None = connection.execute(query).scalar_one_or_none()
     if found is None:
-        raise _not_found(document_id)
+        raise not_found(document_id)
     return found
 
 
@@ -290,7 +290,8 @@ def _stored_chunk(row: Row[Any]) -> StoredChunk:
     )
 
 
-def _not_found(document_id: int) -> NotFound:
+def not_found(document_id: int) -> NotFound:
+    """What is raised where a document is not there or may not be read."""
     return NotFound(
         f"no document {document_id}",
         hint="It may have been removed, or ingested again under a new id; list the documents.",

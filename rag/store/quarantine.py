@@ -6,7 +6,8 @@ place is blank. What an admin decides is remembered by the SHA-256 of what was j
 for the same passage in a later version of the file.
 """
 
-from collections.abc import Iterable, Sequence
+import contextlib
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -14,10 +15,10 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from rag.errors import NotFound
-from rag.store import audit, changes, tables
+from rag.store import audit, changes, documents, tables
 from rag.store.changes import Entry
 from rag.store.documents import IN_LIMIT, MAX_ID
-from rag.types import NewDocument
+from rag.types import Access, NewDocument
 
 NOTICE = "that read like instructions to a model: see `citadel quarantine list`"
 _REMOVED = "[removed]"
@@ -26,6 +27,7 @@ _WITHHELD = "[in quarantine]"
 _chunks, _documents, _quarantine = tables.chunks, tables.documents, tables.quarantine
 
 Span = tuple[int, int]
+Place = tuple[int, int, int | None]  # a document, and the span of its text; None is its end
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +88,33 @@ def listed(connection: Connection) -> list[Quarantined]:
     return [Quarantined(*row) for row in rows]
 
 
-def withheld(connection: Connection, document_id: int) -> list[Span]:
-    """The spans of a document that nobody is to read. Ask before you read its text."""
-    query = select(_quarantine.c.char_start, _quarantine.c.char_end).join(_chunks)
-    rows = connection.execute(query.where(_chunks.c.document_id == min(document_id, MAX_ID)))
-    return [(start, end) for start, end in rows]
+def texts(connection: Connection, access: Access, places: Collection[Place]) -> dict[Place, str]:
+    """Spans of readable documents' texts, blank where something is in quarantine.
+
+    A document that may not be read, or that has gone, is absent.
+    """
+    withheld = _withheld(connection, {document_id for document_id, _, _ in places})
+    found: dict[Place, str] = {}
+    for place in places:
+        document_id, start, end = place
+        with contextlib.suppress(NotFound):
+            text = documents.text(connection, access, document_id, start, end)
+            found[place] = _masked(text, start, withheld.get(document_id, ()))
+    return found
 
 
-def masked(text: str, start: int, spans: Iterable[Span]) -> str:
+def _withheld(connection: Connection, document_ids: Collection[int]) -> dict[int, list[Span]]:
+    """By document, what nobody is to read. Asked before the text: a new version has its own."""
+    spans: dict[int, list[Span]] = {}
+    owner = _chunks.c.document_id
+    query = select(owner, _quarantine.c.char_start, _quarantine.c.char_end).join(_chunks)
+    ids = [min(document_id, MAX_ID) for document_id in document_ids]
+    for document_id, start, end in connection.execute(query.where(owner.in_(ids))):
+        spans.setdefault(document_id, []).append((start, end))
+    return spans
+
+
+def _masked(text: str, start: int, spans: Iterable[Span]) -> str:
     """`text`, which begins at offset `start`, with a filler of the same length over the spans."""
     for first, last in spans:
         first, last = max(0, first - start), min(len(text), last - start)

@@ -4,7 +4,7 @@ Every call is one transaction of its own and sees the newest committed state, wh
 process wrote it. Reading for a person always takes an `Access`; there is no default.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -47,7 +47,7 @@ from rag.store.models import Models
 from rag.store.originals import Originals
 from rag.store.passwords import Passwords
 from rag.store.people import Group, Kind, Person
-from rag.store.quarantine import Quarantined
+from rag.store.quarantine import Place, Quarantined
 from rag.store.runs import UPLOAD, Runs
 from rag.store.signing import Clock, Signing, now
 from rag.store.trail import Trail
@@ -498,10 +498,18 @@ class Store(Closing):
         Raises:
             NotFound: it does not exist or may not be read.
         """
+        place = document_id, start, end
+        found = self.texts(access, [place])
+        if place not in found:
+            raise documents.not_found(document_id)
+        return found[place]
+
+    def texts(self, access: Access, places: Collection[Place]) -> dict[Place, str]:
+        """Many spans, each as `text` has it. What does not exist or may not be read is absent."""
+        if not places:
+            return {}
         with self._database.read() as connection:
-            spans = quarantine.withheld(connection, document_id)
-            text = documents.text(connection, access, document_id, start, end)
-        return quarantine.masked(text, start, spans)
+            return quarantine.texts(connection, access, places)
 
     def pages(self, access: Access, document_id: int) -> list[Page]:
         """A document's pages by number; empty where its format has none.

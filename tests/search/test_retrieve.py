@@ -1,6 +1,6 @@
 """A query in, hits out: through the whole search, over real text and the real model."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import pytest
 from library import put
@@ -9,7 +9,7 @@ from ingest.parse.model import Element
 from rag.appliance import Appliance
 from rag.search.retrieve import Retriever
 from rag.settings import Settings
-from rag.store import Store
+from rag.store import Place, Store
 from rag.types import Access, Page, StoredChunk
 
 HANDBOOK = [
@@ -86,17 +86,17 @@ class Removing(Store):
             self.remove_sources("docs", [self.victim])
         return super().chunks(access, ids)  # type: ignore[arg-type]
 
-    def text(self, access: Access, document_id: int, start: int = 0, end: int | None = None) -> str:
-        if "text" in self.calls:
+    def texts(self, access: Access, places: Collection[Place]) -> dict[Place, str]:
+        if "texts" in self.calls:
             self.remove_sources("docs", [self.victim])
-        return super().text(access, document_id, start, end)
+        return super().texts(access, places)
 
     def page(self, access: Access, document_id: int, number: int) -> Page:
         self.remove_sources("docs", [self.victim])
         return super().page(access, document_id, number)
 
 
-@pytest.mark.parametrize("call", ["chunks", "text"])
+@pytest.mark.parametrize("call", ["chunks", "texts"])
 def test_a_hit_that_goes_away_while_it_is_searched_does_not_leave(
     call: str, appliance: Appliance
 ) -> None:
