@@ -105,9 +105,9 @@ class Retriever:
         found = lifted([(chunks[i], score) for i, score in fused if i in chunks])
         passages = spread(merge(found, max(1, round(JOINING * k))), k)
         joined = self._store.texts(access, [p.place for p in passages if len(p.members) > 1])
-        texts = [p.best.chunk.text if len(p.members) == 1 else joined.get(p.place) for p in passages]
-        # Without a text: it was removed since the first line.
-        return [(p, text) for p, text in zip(passages, texts, strict=True) if text is not None]
+        single = {p.place: p.best.chunk.text for p in passages if len(p.members) == 1}
+        texts = joined | single  # without those that were removed since the first line
+        return [(p, texts[p.place]) for p in passages if p.place in texts]
 
 
 class _Clock:
