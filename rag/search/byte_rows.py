@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag.search.rows import Ints
+from rag.search.threads import one_thread
 from rag.types import Vectors
 
 # What a byte spans, in standard deviations of a coordinate, to either side. Between the extremes of
@@ -31,12 +32,8 @@ def train(codec: Any, sample: Vectors) -> None:
     By one thread: FAISS 1.15.1 lets several write over each other's sums, and once in some hundred
     times a coordinate's bytes then spanned something else.
     """
-    n_threads = faiss.omp_get_max_threads()
-    faiss.omp_set_num_threads(1)
-    try:
+    with one_thread():
         codec.train(sample)
-    finally:
-        faiss.omp_set_num_threads(n_threads)
 
 
 def products(vectors: Vectors, vector: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -14,6 +14,7 @@ import threading
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import tantivy
@@ -104,16 +105,29 @@ class Readable:
     @functools.cached_property
     def filters(self) -> list[tantivy.Query]:
         """What lets through what may be read: none where that is everything, else one or two."""
-        both = {"collection": sorted(self._reads[0]), "list": sorted(self._lists)}
-        made = {
-            field: tantivy.Query.const_score_query(
-                tantivy.Query.term_set_query(self._schema, field, values), 0.0
-            )
-            for field, values in both.items()
+        both: dict[str, list[Any]] = {
+            "collection": sorted(self._reads[0]),
+            "list": sorted(self._lists),
         }
         return [
-            one for field, one in made.items() if self._passing(field, one) < self.searcher.num_docs
+            one
+            for field, values in both.items()
+            if not self._is_all(field, values)
+            for one in [self._one_of(field, values)]
+            if self._passing(field, one) < self.searcher.num_docs
         ]
+
+    def _is_all(self, field: str, values: Iterable[Any]) -> bool:
+        """Whether every chunk ever added has one of the values: told without looking at any.
+
+        A chunk has one value of such a field. Those marked as deleted are among both numbers.
+        """
+        n_having: int = sum(self.searcher.doc_freq(field, value) for value in values)
+        return n_having == self._n_held
+
+    def _one_of(self, field: str, values: list[Any]) -> tantivy.Query:
+        found = tantivy.Query.term_set_query(self._schema, field, values)
+        return tantivy.Query.const_score_query(found, 0.0)
 
     def _passing(self, field: str, one: tantivy.Query) -> int:
         return self._counted.get(self._reads, ("", field), lambda: self._count([one]))
@@ -164,7 +178,7 @@ class Readable:
 
         It is 0 where none of them holds it, and 1 where there is nothing else in the index.
         """
-        n_all = self._counted.get(NOBODY, HELD, self._n_held)
+        n_all = self._n_held
         if len(self) == n_all:
             return lambda field, term: float(self.searcher.doc_freq(field, term) > 0)
 
@@ -187,11 +201,13 @@ class Readable:
         query = tantivy.Query.boolean_query([(tantivy.Occur.Must, part) for part in parts])
         return int(self.searcher.search(query, 1).count)
 
+    @functools.cached_property
     def _n_held(self) -> int:
-        """All chunks as Tantivy counts them for its weights: with those only marked as deleted.
+        """All chunks as Tantivy counts them for its weights: with those only marked as deleted."""
+        return self._counted.get(NOBODY, HELD, self._explained)
 
-        Nothing but its explanation of a score tells, so one is asked for.
-        """
+    def _explained(self) -> int:
+        """Nothing but its explanation of a score tells, so one is asked for."""
         first = self.searcher.search(tantivy.Query.all_query(), 1, count=False).hits
         if not first:
             return 0
