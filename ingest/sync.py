@@ -100,7 +100,11 @@ def make_plan(
     limits = Limits(site.settings.max_file_bytes, str(site.settings.data_dir))
     roots = absolute_roots(paths, allow_missing=allow_empty)
     mapped = _mapped(site.store, collection, roots, posix)
-    permissions = Permissions(site.store.people(), site.store.groups()) if mapped else None
+    permissions = (
+        Permissions(site.store.permissions.people(), site.store.permissions.groups())
+        if mapped
+        else None
+    )
     for root in roots:
         site.progress.stage(f"looking through {root}")
         if os.path.lexists(root):
@@ -126,7 +130,7 @@ def _mapped(store: Store, collection: str, roots: list[str], posix: bool | None)
     """The roots whose permissions count: as it is said, or where it was said of a part before."""
     if posix is not None:
         return roots if posix else []
-    known = [_as_folder(root) for root in store.mapped_roots(collection)]
+    known = [_as_folder(root) for root in store.permissions.mapped_roots(collection)]
     return [
         root
         for root in roots
@@ -142,7 +146,7 @@ def _close_to_unknown(store: Store, seen: Scan) -> None:
     """Whom a file names must be there; a typing error would lock people out silently."""
     for folder, named in list(seen.readers.items()):
         try:
-            store.check_principals(named or ())
+            store.permissions.check_principals(named or ())
         except NotFound as error:
             seen.close(folder, IngestError(error.message, hint=error.hint))
 
@@ -186,7 +190,7 @@ def carry_out(site: Site, plan: Plan, collection: str) -> Report:
     report = Report(unchanged=plan.n_unchanged, closed=plan.closed)
     # New limits come first and old ones go last: nothing can be read for a moment by whom its
     # folder leaves out, also where the folder has moved or is being removed.
-    report.relimited = site.store.sync_limits(collection, plan.said, prune=False)
+    report.relimited = site.store.permissions.sync_limits(collection, plan.said, prune=False)
     for source in plan.listed:
         report.fail(source)
     for source in plan.refused:
@@ -209,7 +213,7 @@ def carry_out(site: Site, plan: Plan, collection: str) -> Report:
 
 def apply_limits(site: Site, plan: Plan, collection: str) -> int:
     """Bring the limits level with the plan; returns how many files have other readers then."""
-    return site.store.sync_limits(collection, plan.said)
+    return site.store.permissions.sync_limits(collection, plan.said)
 
 
 def _apply_moves(site: Site, moves: list[Move], collection: str, report: Report) -> Iterator[Task]:
@@ -359,7 +363,7 @@ def _settle(site: Site, keeping: Keeping, *, swept: bool) -> None:
 def _snapshots_are_level(store: Store) -> bool:
     """Whether both indexes have reached the head of the change log; loads neither."""
     head = store.head()
-    newest = [store.snapshots("dense")[:1], store.snapshots("lexical")[:1]]
+    newest = [store.snapshots.of_kind("dense")[:1], store.snapshots.of_kind("lexical")[:1]]
     return head == 0 or all(found and found[0].seq == head for found in newest)
 
 

@@ -319,7 +319,7 @@ def _fallback(error: EngineError | EngineBusy) -> Notice:
 def _final(asked: Asked, found: Found, searched: Searched, began: float) -> Final:
     draft, parts = asked.draft, asked.parts
     for stopped in asked.withheld:
-        parts.store.keep_withheld(stopped)
+        parts.store.withheld.keep(stopped)
     related: tuple[Hit, ...] = ()
     if draft.status == "no_evidence":
         related = _related(found.hits, parts.store, asked.access)

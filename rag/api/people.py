@@ -36,7 +36,7 @@ def list_users(appliance: Loaded, caller: Admin) -> JSONResponse:
 )
 def add_user(appliance: Loaded, caller: Admin, body: models.NewPrincipal) -> JSONResponse:
     """Add a user, who may read nothing until something is granted."""
-    appliance.store.add_principal("user", body.name)
+    appliance.store.permissions.add_principal("user", body.name)
     return JSONResponse(_user(appliance.store, body.name), status_code=201)
 
 
@@ -51,14 +51,14 @@ def change_user(
     appliance: Loaded, caller: Admin, name: Name, body: models.UserChange
 ) -> JSONResponse:
     """Disable a user, who is shut out from the next request on, or enable one again."""
-    appliance.store.set_disabled(name, body.disabled)
+    appliance.store.permissions.set_disabled(name, body.disabled)
     return JSONResponse(_user(appliance.store, name))
 
 
 @router.delete("/v1/users/{name}", response_model=models.Done, responses=documented(403, 404))
 def remove_user(appliance: Loaded, caller: Admin, name: Name) -> JSONResponse:
     """Remove a user with all that was granted; who comes by that name later inherits nothing."""
-    appliance.store.remove_principal("user", name)
+    appliance.store.permissions.remove_principal("user", name)
     return _done()
 
 
@@ -91,7 +91,7 @@ def list_groups(appliance: Loaded, caller: Admin) -> JSONResponse:
 )
 def add_group(appliance: Loaded, caller: Admin, body: models.NewPrincipal) -> JSONResponse:
     """Add a group without members."""
-    appliance.store.add_principal("group", body.name)
+    appliance.store.permissions.add_principal("group", body.name)
     return JSONResponse(_group(appliance.store, body.name), status_code=201)
 
 
@@ -104,7 +104,7 @@ def get_group(appliance: Loaded, caller: Admin, name: Name) -> JSONResponse:
 @router.delete("/v1/groups/{name}", response_model=models.Done, responses=documented(403, 404))
 def remove_group(appliance: Loaded, caller: Admin, name: Name) -> JSONResponse:
     """Remove a group with all that was granted to it; its members stay."""
-    appliance.store.remove_principal("group", name)
+    appliance.store.permissions.remove_principal("group", name)
     return _done()
 
 
@@ -113,7 +113,7 @@ def remove_group(appliance: Loaded, caller: Admin, name: Name) -> JSONResponse:
 )
 def join_group(appliance: Loaded, caller: Admin, name: Name, user: Name) -> JSONResponse:
     """Put a user into a group."""
-    appliance.store.join_group(name, [user])
+    appliance.store.permissions.join_group(name, [user])
     return JSONResponse(_group(appliance.store, name))
 
 
@@ -122,7 +122,7 @@ def join_group(appliance: Loaded, caller: Admin, name: Name, user: Name) -> JSON
 )
 def leave_group(appliance: Loaded, caller: Admin, name: Name, user: Name) -> JSONResponse:
     """Take a user out of a group; in force from the next request on."""
-    appliance.store.leave_group(name, [user])
+    appliance.store.permissions.leave_group(name, [user])
     return JSONResponse(_group(appliance.store, name))
 
 
@@ -154,7 +154,7 @@ def _shown(value: object, plain: Any) -> Any:
 def _users(store: Store) -> list[dict[str, Any]]:
     return [
         {"name": p.name, "disabled": p.disabled, "groups": list(p.groups), "roles": list(p.roles)}
-        for p in store.people()
+        for p in store.permissions.people()
     ]
 
 
@@ -166,7 +166,7 @@ def _user(store: Store, name: str) -> dict[str, Any]:
 
 
 def _groups(store: Store) -> list[dict[str, Any]]:
-    return [{"name": g.name, "members": list(g.members)} for g in store.groups()]
+    return [{"name": g.name, "members": list(g.members)} for g in store.permissions.groups()]
 
 
 def _group(store: Store, name: str) -> dict[str, Any]:

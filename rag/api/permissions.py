@@ -61,7 +61,7 @@ def list_grants(appliance: Loaded, caller: Steward, collection: Collections = No
         {
             "grants": [
                 {"collection": g.collection, "principal": g.principal, "right": g.right}
-                for g in store.grants()
+                for g in store.permissions.grants()
                 if g.collection in shown
             ]
         }
@@ -72,7 +72,7 @@ def list_grants(appliance: Loaded, caller: Steward, collection: Collections = No
 def put_grant(appliance: Loaded, caller: Steward, body: models.GrantRequest) -> JSONResponse:
     """Let a user or group read a collection, or manage it; in force from the next request on."""
     for_steward(caller, appliance.store, body.collection)
-    appliance.store.grant(body.collection, body.principal, body.right)
+    appliance.store.permissions.grant(body.collection, body.principal, body.right)
     return JSONResponse(body.model_dump())
 
 
@@ -85,7 +85,7 @@ def delete_grant(
 ) -> JSONResponse:
     """Take a grant back; in force from the next request on. Not `done` where there was none."""
     for_steward(caller, appliance.store, collection)
-    return JSONResponse({"done": appliance.store.revoke(collection, principal)})
+    return JSONResponse({"done": appliance.store.permissions.revoke(collection, principal)})
 
 
 @router.get("/v1/limits", response_model=models.LimitList, responses=documented(403, 404))
@@ -97,7 +97,7 @@ def list_limits(appliance: Loaded, caller: Steward, collection: Collections = No
         {
             "limits": [
                 _limit(limit.collection, limit.uri, limit.principals) | {"origin": limit.origin}
-                for limit in store.limits()
+                for limit in store.permissions.limits()
                 if limit.collection in shown
             ]
         }
@@ -111,7 +111,7 @@ def put_limit(appliance: Loaded, caller: Steward, body: models.LimitRequest) -> 
     What was said of places below it before holds no longer.
     """
     for_steward(caller, appliance.store, body.collection)
-    appliance.store.limit(body.collection, body.uri, body.principals)
+    appliance.store.permissions.limit(body.collection, body.uri, body.principals)
     return JSONResponse(_limit(body.collection, body.uri, body.principals))
 
 
@@ -124,7 +124,7 @@ def delete_limit(
 ) -> JSONResponse:
     """Let everyone who may read the collection read a file, or what is below a folder, again."""
     for_steward(caller, appliance.store, collection)
-    appliance.store.limit(collection, uri, None)
+    appliance.store.permissions.limit(collection, uri, None)
     return JSONResponse({"done": True})
 
 

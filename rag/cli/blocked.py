@@ -28,7 +28,7 @@ def list_blocked(
 ) -> None:
     """Show what was stopped, the newest first."""
     with open_store(ctx) as store:
-        found = store.withheld(limit)
+        found = store.withheld.listed(limit)
         numbers = [record.id for record in found]
         store.audit.record("opened", {"what": "blocked", "records": numbers})
     if as_json:
@@ -45,7 +45,7 @@ def show(
 ) -> None:
     """Show one with everything that was written before it was stopped."""
     with open_store(ctx) as store:
-        record = store.withheld_one(number)
+        record = store.withheld.one(number)
         store.audit.record("opened", {"what": "blocked", "records": [number]})
     print_json(_json(record)) if as_json else typer.echo(_whole(record))
 
@@ -62,7 +62,7 @@ def purge(
     """Delete what was kept."""
     before = None if older_than is None else datetime.now(UTC) - timedelta(days=older_than)
     with open_store(ctx) as store:
-        n = store.purge_withheld(before)
+        n = store.withheld.purge(before)
     print_json({"purged": n}) if as_json else typer.echo(f"deleted {n:,}")
 
 

@@ -63,12 +63,12 @@ def add_user(
     given = [role_of(role) for role in roles or ()]
     password = password_for(name, from_stdin) if typed or from_stdin else None
     with open_store(ctx) as store:
-        known = {group.name for group in store.groups()}
+        known = {group.name for group in store.permissions.groups()}
         if missing := sorted(set(into or ()) - known):
             _no_group(missing[0])
-        store.add_principal("user", name)
+        store.permissions.add_principal("user", name)
         for group in into or ():
-            store.join_group(group, [name])
+            store.permissions.join_group(group, [name])
         for role in given:
             store.accounts.give_role(f"user:{name}", role)
         if password is not None:
@@ -80,7 +80,7 @@ def add_user(
 def list_users(ctx: typer.Context, as_json: JsonOption = False) -> None:
     """Show all users with their groups, whether they have a password, and the last sign-in."""
     with open_store(ctx) as store:
-        found, ways = store.people(), store.accounts.ways_in()
+        found, ways = store.permissions.people(), store.accounts.ways_in()
     if as_json:
         print_json({"users": [_user_json(person, ways[person.name]) for person in found]})
         return
@@ -113,7 +113,7 @@ def _user_line(person: "Person", way: "WayIn") -> str:
 def disable_user(ctx: typer.Context, name: Name) -> None:
     """Let a user in no more: sessions end, keys stop; what was granted is kept."""
     with open_store(ctx) as store:
-        store.set_disabled(name, True)
+        store.permissions.set_disabled(name, True)
     typer.echo(f"disabled user:{name}")
 
 
@@ -121,7 +121,7 @@ def disable_user(ctx: typer.Context, name: Name) -> None:
 def enable_user(ctx: typer.Context, name: Name) -> None:
     """Let a disabled user in again, to what was granted; keys work again."""
     with open_store(ctx) as store:
-        store.set_disabled(name, False)
+        store.permissions.set_disabled(name, False)
     typer.echo(f"enabled user:{name}")
 
 
@@ -129,7 +129,7 @@ def enable_user(ctx: typer.Context, name: Name) -> None:
 def remove_user(ctx: typer.Context, name: Name) -> None:
     """Remove a user with all that was granted; who comes by that name later inherits nothing."""
     with open_store(ctx) as store:
-        store.remove_principal("user", name)
+        store.permissions.remove_principal("user", name)
     typer.echo(f"removed user:{name}")
 
 
@@ -171,7 +171,7 @@ def list_identities(ctx: typer.Context, as_json: JsonOption = False) -> None:
 def add_group(ctx: typer.Context, name: Name) -> None:
     """Add a group without members."""
     with open_store(ctx) as store:
-        store.add_principal("group", name)
+        store.permissions.add_principal("group", name)
     typer.echo(f"added group:{name}")
 
 
@@ -179,7 +179,7 @@ def add_group(ctx: typer.Context, name: Name) -> None:
 def list_groups(ctx: typer.Context, as_json: JsonOption = False) -> None:
     """Show all groups with their members."""
     with open_store(ctx) as store:
-        found = store.groups()
+        found = store.permissions.groups()
     if as_json:
         print_json({"groups": [{"name": g.name, "members": list(g.members)} for g in found]})
         return
@@ -191,7 +191,7 @@ def list_groups(ctx: typer.Context, as_json: JsonOption = False) -> None:
 def join(ctx: typer.Context, group: Name, members: Annotated[list[str], typer.Argument()]) -> None:
     """Put users into a group."""
     with open_store(ctx) as store:
-        store.join_group(group, members)
+        store.permissions.join_group(group, members)
     typer.echo(f"{', '.join(members)}: in group:{group}")
 
 
@@ -199,7 +199,7 @@ def join(ctx: typer.Context, group: Name, members: Annotated[list[str], typer.Ar
 def leave(ctx: typer.Context, group: Name, members: Annotated[list[str], typer.Argument()]) -> None:
     """Take users out of a group."""
     with open_store(ctx) as store:
-        left = store.leave_group(group, members)
+        left = store.permissions.leave_group(group, members)
     for name in members:
         typer.echo(f"{name}: {'no longer' if name in left else 'was not'} in group:{group}")
 
@@ -208,7 +208,7 @@ def leave(ctx: typer.Context, group: Name, members: Annotated[list[str], typer.A
 def remove_group(ctx: typer.Context, name: Name) -> None:
     """Remove a group with all that was granted to it; its members stay."""
     with open_store(ctx) as store:
-        store.remove_principal("group", name)
+        store.permissions.remove_principal("group", name)
     typer.echo(f"removed group:{name}")
 
 
@@ -216,7 +216,7 @@ def remove_group(ctx: typer.Context, name: Name) -> None:
 def show(ctx: typer.Context, as_json: JsonOption = False) -> None:
     """Show every grant and every limit."""
     with open_store(ctx) as store:
-        grants, limits = store.grants(), store.limits()
+        grants, limits = store.permissions.grants(), store.permissions.limits()
     if as_json:
         print_json(
             {
@@ -253,7 +253,7 @@ def grant(
 ) -> None:
     """Let a user or a group read a collection, or manage it."""
     with open_store(ctx) as store:
-        store.grant(collection, who, "manage" if manage else "read")
+        store.permissions.grant(collection, who, "manage" if manage else "read")
     typer.echo(f"{who} may {'manage' if manage else 'read'} {collection}")
 
 
@@ -261,7 +261,7 @@ def grant(
 def revoke(ctx: typer.Context, collection: Collection, who: Who) -> None:
     """Take a grant back. In force for the next question."""
     with open_store(ctx) as store:
-        had = store.revoke(collection, who)
+        had = store.permissions.revoke(collection, who)
     typer.echo(f"{who} {'may no longer' if had else 'could not'} read {collection}")
 
 
@@ -295,9 +295,9 @@ def _limit(ctx: typer.Context, collection: str, place: Path, who: list[str] | No
     with open_store(ctx) as store:
         if not place.exists() and not store.sources(collection, uri):
             _no_place(uri)
-        n_changed = store.limit(collection, uri, who)
+        n_changed = store.permissions.limit(collection, uri, who)
         there = store.sources(collection, uri)
-        mapped = store.mapped_roots(collection)
+        mapped = store.permissions.mapped_roots(collection)
     n_there, is_file = len(there), any(source.uri == uri for source in there)
     whom = "everyone with the collection" if who is None else ", ".join(who) or "nobody"
     typer.echo(f"{uri}: {whom}")

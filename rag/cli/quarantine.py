@@ -24,7 +24,7 @@ Ids = Annotated[list[int], typer.Argument(help="Numbers from the list.", metavar
 def list_quarantined(ctx: typer.Context, as_json: JsonOption = False) -> None:
     """Show the passages that nobody is shown, and why."""
     with open_store(ctx) as store:
-        held = store.quarantined()
+        held = store.quarantine.listed()
         numbers = [passage.id for passage in held]
         store.audit.record("opened", {"what": "quarantine", "chunks": numbers})
     if as_json:
@@ -37,7 +37,7 @@ def list_quarantined(ctx: typer.Context, as_json: JsonOption = False) -> None:
 def release(ctx: typer.Context, ids: Ids, as_json: JsonOption = False) -> None:
     """Let passages be found and cited, also when their file is read anew."""
     with open_store(ctx) as store:
-        n = store.release_quarantined(ids)
+        n = store.quarantine.release(ids)
     print_json({"released": n}) if as_json else typer.echo(f"released {_count(n)}")
 
 
@@ -48,7 +48,7 @@ def remove(ctx: typer.Context, ids: Ids, as_json: JsonOption = False) -> None:
     The file that they are from stays as it is.
     """
     with open_store(ctx) as store:
-        n = store.remove_quarantined(ids)
+        n = store.quarantine.remove(ids)
     print_json({"removed": n}) if as_json else typer.echo(f"removed {_count(n)}")
 
 

@@ -106,7 +106,7 @@ def _change_roles(
 
     given, taken = ([role_of(written) for written in each] for each in changes)
     with open_store(ctx) as store:
-        store.check_principals([principal])
+        store.permissions.check_principals([principal])
         for role in given:
             store.accounts.give_role(principal, role)
         for role in taken:

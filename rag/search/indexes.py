@@ -233,7 +233,7 @@ class Indexes(Closing):
         """Serve the newest dense snapshot instead, where it is of the type that is asked for."""
         kind = choose_kind(self._setting, len(self.dense))
         config = self._dense_config(kind)
-        newest = [s for s in self._store.snapshots("dense") if s.config == config][:1]
+        newest = [s for s in self._store.snapshots.of_kind("dense") if s.config == config][:1]
         for found in newest:
             if found.path == self._taken or not snapshot.is_sound(self._store, found, self._say):
                 return
@@ -286,7 +286,7 @@ class Indexes(Closing):
 
     def _load(self, work: Path) -> tuple[DenseIndex, LexicalIndex, int] | None:
         """The newest pair of sound snapshots of the same moment, None where there is none."""
-        recorded = self._store.snapshots("lexical")
+        recorded = self._store.snapshots.of_kind("lexical")
         lexicals = {s.seq: s for s in recorded if s.config == self._lexical_config()}
         wanted = choose_kind(self._setting, self._store.stats().chunks)
         for kind in dict.fromkeys((wanted, *KINDS[self._setting])):

@@ -38,7 +38,7 @@ def publish(
         _sync(root)
         path = folder.relative_to(store.data_dir).as_posix()
         snapshot = Snapshot(kind, seq, path, directory_sha256(folder), config)
-        store.record_snapshot(snapshot)
+        store.snapshots.record(snapshot)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -54,10 +54,10 @@ def _superseded(store: Store, kind: Kind) -> list[Snapshot]:
 
     A lexical snapshot stays with the dense one of the same moment.
     """
-    found = store.snapshots(kind)
+    found = store.snapshots.of_kind(kind)
     kept = {snapshot.path for snapshot in found[:KEEP]}
     if kind == "lexical":
-        moments = {snapshot.seq for snapshot in store.snapshots("dense")}
+        moments = {snapshot.seq for snapshot in store.snapshots.of_kind("dense")}
         kept |= {snapshot.path for snapshot in found if snapshot.seq in moments}
     else:
         for model in store.models.listed():
@@ -68,7 +68,7 @@ def _superseded(store: Store, kind: Kind) -> list[Snapshot]:
 
 def discard_of(store: Store, model_id: str) -> None:
     """Forget and delete the snapshots of a model's vectors."""
-    for snapshot in store.snapshots("dense"):
+    for snapshot in store.snapshots.of_kind("dense"):
         if _is_of(snapshot, model_id):
             _discard(store, snapshot)
 
@@ -81,7 +81,7 @@ def usable(
     store: Store, kind: Kind, config: str, say: Callable[[str], None]
 ) -> Iterator[tuple[Snapshot, Path]]:
     """Snapshots of this configuration whose files are as recorded, newest first."""
-    for snapshot in store.snapshots(kind):
+    for snapshot in store.snapshots.of_kind(kind):
         if snapshot.config == config and is_sound(store, snapshot, say):
             yield snapshot, store.data_dir / snapshot.path
 
@@ -97,7 +97,9 @@ def is_sound(store: Store, snapshot: Snapshot, say: Callable[[str], None]) -> bo
 
 def faults(store: Store) -> list[str]:
     """What is wrong with the recorded snapshots, as sentences."""
-    found = (_fault(store, snapshot) for kind in KINDS for snapshot in store.snapshots(kind))
+    found = (
+        _fault(store, snapshot) for kind in KINDS for snapshot in store.snapshots.of_kind(kind)
+    )
     return [fault for fault in found if fault]
 
 
@@ -116,7 +118,7 @@ def _fault(store: Store, snapshot: Snapshot) -> str:
 def discard_all(store: Store) -> None:
     """Forget and delete every snapshot, and what killed processes left behind."""
     for kind in KINDS:
-        for snapshot in store.snapshots(kind):
+        for snapshot in store.snapshots.of_kind(kind):
             _discard(store, snapshot)
     clear_leftovers(store)
 
@@ -150,7 +152,7 @@ def clear_leftovers(store: Store) -> None:
 
 
 def _recorded(store: Store) -> set[str]:
-    return {snapshot.path for kind in KINDS for snapshot in store.snapshots(kind)}
+    return {snapshot.path for kind in KINDS for snapshot in store.snapshots.of_kind(kind)}
 
 
 @contextlib.contextmanager
@@ -175,7 +177,7 @@ def directory_sha256(directory: Path) -> str:
 
 
 def _discard(store: Store, snapshot: Snapshot) -> None:
-    store.forget_snapshot(snapshot.path)
+    store.snapshots.forget(snapshot.path)
     with contextlib.suppress(FileNotFoundError):
         shutil.rmtree(store.data_dir / snapshot.path)
 

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, update
 from rag.errors import NotFound
 from rag.store import audit, changes, documents, tables
 from rag.store.changes import Entry
+from rag.store.database import Database
 from rag.store.documents import IN_LIMIT, MAX_ID
 from rag.types import Access, NewDocument
 
@@ -66,6 +67,36 @@ class Quarantined:
     reason: str
     score: float
     text: str
+
+
+class Quarantine:
+    """What an admin does with these passages: `store.quarantine`. Safe to share between threads."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def listed(self) -> list[Quarantined]:
+        """The passages that wait for an admin, of all collections, in the order they came."""
+        with self._database.read() as connection:
+            return listed(connection)
+
+    def release(self, ids: Sequence[int]) -> int:
+        """Let passages be found and read from now on, here and in later versions of their files.
+
+        Raises:
+            NotFound: one is not in quarantine; then none is released.
+        """
+        with self._database.write() as connection:
+            return release(connection, ids)
+
+    def remove(self, ids: Sequence[int]) -> int:
+        """Delete passages for good, here and in later versions of their files.
+
+        Raises:
+            NotFound: one is not in quarantine; then none is removed.
+        """
+        with self._database.write() as connection:
+            return remove(connection, ids)
 
 
 def listed(connection: Connection) -> list[Quarantined]:

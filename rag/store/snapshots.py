@@ -6,7 +6,30 @@ from typing import Literal
 from sqlalchemy import Connection, delete, insert, select
 
 from rag.store import tables
+from rag.store.database import Database
 from rag.types import Snapshot
+
+
+class Snapshots:
+    """This record: `store.snapshots`. Safe to share between threads."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def record(self, snapshot: Snapshot) -> None:
+        """Record an index snapshot that has been written; one at the same path is replaced."""
+        with self._database.write() as connection:
+            record(connection, snapshot)
+
+    def of_kind(self, kind: Literal["dense", "lexical"]) -> list[Snapshot]:
+        """The recorded snapshots of an index, newest first."""
+        with self._database.read() as connection:
+            return of_kind(connection, kind)
+
+    def forget(self, path: str) -> None:
+        """Strike a snapshot off the record; nothing happens if it isn't there."""
+        with self._database.write() as connection:
+            forget(connection, path)
 
 
 def record(connection: Connection, snapshot: Snapshot) -> None:

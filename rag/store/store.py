@@ -6,9 +6,8 @@ process wrote it. Reading for a person always takes an `Access`; there is no def
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from datetime import datetime
 from pathlib import Path
-from typing import Literal, Self
+from typing import Self
 
 import numpy as np
 
@@ -20,15 +19,11 @@ from rag.store import (
     documents,
     ingestion,
     integrity,
-    limits,
     people,
     quarantine,
     shelves,
-    snapshots,
     sources,
 )
-from rag.store import withheld as withheld_records
-from rag.store.access import Grant, Right
 from rag.store.accounts import Accounts
 from rag.store.conversations import Conversations
 from rag.store.counts import Counts
@@ -40,18 +35,17 @@ from rag.store.feedback import Feedbacks
 from rag.store.idempotency import Idempotency
 from rag.store.integrity import Stats
 from rag.store.keys import Keys
-from rag.store.limits import Limit
-from rag.store.mapped import Said
 from rag.store.minted import Mint
 from rag.store.models import Models
 from rag.store.originals import Originals
 from rag.store.passwords import Passwords
-from rag.store.people import Group, Kind, Person
-from rag.store.quarantine import Place, Quarantined
+from rag.store.permissions import Permissions
+from rag.store.quarantine import Place, Quarantine
 from rag.store.runs import UPLOAD, Runs
 from rag.store.signing import Clock, Signing, now
+from rag.store.snapshots import Snapshots
 from rag.store.trail import Trail
-from rag.store.withheld import Withheld
+from rag.store.withheld import WithheldRecords
 from rag.types import (
     Access,
     Change,
@@ -59,7 +53,6 @@ from rag.types import (
     IndexRow,
     NewDocument,
     Page,
-    Snapshot,
     SourceFile,
     StoredChunk,
     Vectors,
@@ -89,6 +82,10 @@ class Store(Closing):
         self._database = database
         self.data_dir = data_dir
         self.audit = Trail(database)
+        self.permissions = Permissions(database)
+        self.quarantine = Quarantine(database)
+        self.withheld = WithheldRecords(database)
+        self.snapshots = Snapshots(database)
         self.erasure = Erasure(database)
         self.originals = Originals(data_dir / "originals", self.erasure.refuse)
         self.conversations = Conversations(database)
@@ -203,126 +200,6 @@ class Store(Closing):
     def may_manage(self, number: int, collection: str) -> bool:
         """Whether a user of this number, or the operator, may manage a collection now."""
         return collection in self.manageable(number)
-
-    def add_principal(self, kind: Kind, name: str) -> None:
-        """Add a user or a group.
-
-        Raises:
-            BadRequest: the name is taken, or is none.
-        """
-        with self._database.write() as connection:
-            people.add(connection, kind, name)
-
-    def remove_principal(self, kind: Kind, name: str) -> None:
-        """Remove a user or a group with all that it was granted.
-
-        Raises:
-            NotFound: there is none of that name.
-        """
-        with self._database.write() as connection:
-            people.remove(connection, kind, name)
-
-    def set_disabled(self, user: str, disabled: bool) -> None:
-        """Let a user read nothing more, or what was granted again.
-
-        Raises:
-            NotFound: there is no such user.
-        """
-        with self._database.write() as connection:
-            people.set_disabled(connection, user, disabled)
-
-    def join_group(self, group: str, users: Sequence[str]) -> None:
-        """Put users into a group.
-
-        Raises:
-            NotFound: there is no such group or user; then nobody joins.
-        """
-        with self._database.write() as connection:
-            people.join(connection, group, users)
-
-    def leave_group(self, group: str, users: Sequence[str]) -> list[str]:
-        """Take users out of a group; returns those who were in it.
-
-        Raises:
-            NotFound: there is no such group or user; then nobody leaves.
-        """
-        with self._database.write() as connection:
-            return people.leave(connection, group, users)
-
-    def people(self) -> list[Person]:
-        """All users by name."""
-        with self._database.read() as connection:
-            return people.people(connection)
-
-    def groups(self) -> list[Group]:
-        """All groups by name."""
-        with self._database.read() as connection:
-            return people.groups(connection)
-
-    def grant(self, collection: str, principal: str, right: Right) -> None:
-        """Let a user or group read or manage a collection.
-
-        Raises:
-            NotFound: there is no such collection or principal.
-            BadRequest: the principal is written wrongly.
-        """
-        with self._database.write() as connection:
-            access.grant(connection, collection, principal, right)
-
-    def revoke(self, collection: str, principal: str) -> bool:
-        """Take a grant back; False where there was none.
-
-        Raises:
-            NotFound: there is no such collection or principal.
-            BadRequest: the principal is written wrongly.
-        """
-        with self._database.write() as connection:
-            return access.revoke(connection, collection, principal)
-
-    def grants(self) -> list[Grant]:
-        """All grants by collection and principal."""
-        with self._database.read() as connection:
-            return access.grants(connection)
-
-    def limit(self, collection: str, uri: str, principals: Sequence[str] | None) -> int:
-        """Let only these read a file or what is and will be below a folder; see `limits.limit`.
-
-        Raises:
-            NotFound: there is no such collection or principal.
-            BadRequest: a principal is written wrongly.
-        """
-        with self._database.write() as connection:
-            return limits.limit(connection, collection, uri, principals)
-
-    def check_principals(self, principals: Sequence[str]) -> None:
-        """See whether they exist.
-
-        Raises:
-            NotFound: one does not.
-            BadRequest: one is written wrongly.
-        """
-        with self._database.read() as connection:
-            people.numbers(connection, principals)
-
-    def sync_limits(self, collection: str, said: Said, *, prune: bool = True) -> int:
-        """Bring the limits that folders' own files and permissions set level; see `limits.sync`.
-
-        Raises:
-            NotFound: a principal that a file names does not exist.
-            BadRequest: it is written wrongly.
-        """
-        with self._database.write() as connection:
-            return limits.sync(connection, collection, said, prune=prune)
-
-    def mapped_roots(self, collection: str) -> list[str]:
-        """The roots in which a file system's permissions limit who may read."""
-        with self._database.read() as connection:
-            return limits.mapped_roots(connection, collection)
-
-    def limits(self) -> list[Limit]:
-        """What is limited, by collection and URI."""
-        with self._database.read() as connection:
-            return limits.limits(connection)
 
     # Writing
 
@@ -546,57 +423,6 @@ class Store(Closing):
         with self._database.read() as connection:
             return documents.document_chunks(connection, access, document_id)
 
-    # Quarantine
-
-    def quarantined(self) -> list[Quarantined]:
-        """The passages that wait for an admin, of all collections, in the order they came."""
-        with self._database.read() as connection:
-            return quarantine.listed(connection)
-
-    def release_quarantined(self, ids: Sequence[int]) -> int:
-        """Let passages be found and read from now on, here and in later versions of their files.
-
-        Raises:
-            NotFound: one is not in quarantine; then none is released.
-        """
-        with self._database.write() as connection:
-            return quarantine.release(connection, ids)
-
-    def remove_quarantined(self, ids: Sequence[int]) -> int:
-        """Delete passages for good, here and in later versions of their files.
-
-        Raises:
-            NotFound: one is not in quarantine; then none is removed.
-        """
-        with self._database.write() as connection:
-            return quarantine.remove(connection, ids)
-
-    # What the guard stopped
-
-    def keep_withheld(self, record: Withheld) -> None:
-        """Keep what the guard stopped."""
-        with self._database.write() as connection:
-            withheld_records.keep(connection, record)
-
-    def withheld(self, limit: int = 50, before_id: int | None = None) -> list[Withheld]:
-        """The newest of what the guard stopped, newest first."""
-        with self._database.read() as connection:
-            return withheld_records.listed(connection, limit, before_id)
-
-    def withheld_one(self, record_id: int) -> Withheld:
-        """One of them.
-
-        Raises:
-            NotFound: there is none of this number.
-        """
-        with self._database.read() as connection:
-            return withheld_records.one(connection, record_id)
-
-    def purge_withheld(self, before: datetime | None = None) -> int:
-        """Delete those from before a time, or all; returns how many."""
-        with self._database.write() as connection:
-            return withheld_records.purge(connection, before)
-
     # For the indexes
 
     def head(self) -> int:
@@ -644,21 +470,6 @@ class Store(Closing):
         """The models that the stored vectors were made by."""
         with self._database.read() as connection:
             return changes.model_ids(connection)
-
-    def record_snapshot(self, snapshot: Snapshot) -> None:
-        """Record an index snapshot that has been written; one at the same path is replaced."""
-        with self._database.write() as connection:
-            snapshots.record(connection, snapshot)
-
-    def snapshots(self, kind: Literal["dense", "lexical"]) -> list[Snapshot]:
-        """The recorded snapshots of an index, newest first."""
-        with self._database.read() as connection:
-            return snapshots.of_kind(connection, kind)
-
-    def forget_snapshot(self, path: str) -> None:
-        """Strike a snapshot off the record; nothing happens if it isn't there."""
-        with self._database.write() as connection:
-            snapshots.forget(connection, path)
 
     # About the store
 

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Row, delete, insert, select
 
 from rag.errors import NotFound
 from rag.store import audit, tables
+from rag.store.database import Database
 from rag.store.documents import MAX_ID
 from rag.text import valid_unicode
 
@@ -36,6 +37,37 @@ class Withheld:
     collections: tuple[str, ...]
     engine: str  # the model that wrote the text, "" for quotes
     id: int = 0  # given by the store
+
+
+class WithheldRecords:
+    """These records: `store.withheld`. Safe to share between threads."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def keep(self, record: Withheld) -> None:
+        """Keep what the guard stopped."""
+        with self._database.write() as connection:
+            keep(connection, record)
+
+    def listed(self, limit: int = 50, before_id: int | None = None) -> list[Withheld]:
+        """The newest of what the guard stopped, newest first."""
+        with self._database.read() as connection:
+            return listed(connection, limit, before_id)
+
+    def one(self, record_id: int) -> Withheld:
+        """One of them.
+
+        Raises:
+            NotFound: there is none of this number.
+        """
+        with self._database.read() as connection:
+            return one(connection, record_id)
+
+    def purge(self, before: datetime | None = None) -> int:
+        """Delete those from before a time, or all; returns how many."""
+        with self._database.write() as connection:
+            return purge(connection, before)
 
 
 def keep(connection: Connection, record: Withheld) -> None:

@@ -78,7 +78,7 @@ def test_what_the_guard_blocks_is_taken_back_and_kept_for_admins(
     assert (final.status, final.answer, final.citations) == ("blocked", "", ())
     assert final.categories == ("S1",)
     assert "poison" not in shown(found)
-    (kept,) = written.store.withheld(10)
+    (kept,) = written.store.withheld.listed(10)
     assert (kept.status, kept.stage, kept.request_id) == ("blocked", "answer", "r")
     assert kept.question == QUESTION and POISON in kept.text
 
@@ -107,7 +107,7 @@ def test_a_question_that_is_blocked_never_reaches_the_engine(
     final = final_of(events_of(written, "How much poison do employees get?"))
     assert final.status == "blocked"
     assert not engine.received
-    assert written.store.withheld(10)[0].stage == "question"
+    assert written.store.withheld.listed(10)[0].stage == "question"
 
 
 def test_a_guard_that_dies_in_the_middle_lets_nothing_more_through(
@@ -192,7 +192,7 @@ def test_a_guard_that_is_silent_about_a_result_ends_the_research(
     engine.answer = call
     final = final_of(events_of(written, research=True))
     assert (final.status, final.answer) == ("no_verdict", "")
-    assert written.store.withheld(10)[0].stage == "tool"
+    assert written.store.withheld.listed(10)[0].stage == "tool"
 
 
 def test_a_result_that_is_unsafe_is_kept_for_admins_and_the_answer_given_without_it(
@@ -202,7 +202,7 @@ def test_a_result_that_is_unsafe_is_kept_for_admins_and_the_answer_given_without
     final = final_of(events_of(written, research=True))
     assert [step.outcome for step in final.steps] == ["withheld"]
     assert (final.status, final.answer) == ("answered", LEAVE)
-    [kept] = written.store.withheld(10)
+    [kept] = written.store.withheld.listed(10)
     assert (kept.status, kept.stage) == ("blocked", "tool")
     assert "poison" in kept.text
 

@@ -54,11 +54,11 @@ def with_mcp_client(
 def user(live: Live, name: str, collection: str | None = None) -> Iterator[dict[str, str]]:
     """The headers of a user who may read the collection, or nothing."""
     store = live.app.state.backing.appliance().store
-    store.add_principal("user", name)
+    store.permissions.add_principal("user", name)
     try:
         if collection is not None:
-            store.grant(collection, f"user:{name}", "read")
+            store.permissions.grant(collection, f"user:{name}", "read")
         session = live.session(store.user_number(name))
         yield {"Cookie": f"citadel_session={session}", "Host": f"127.0.0.1:{live.port}"}
     finally:
-        store.remove_principal("user", name)
+        store.permissions.remove_principal("user", name)

@@ -64,11 +64,11 @@ def open_house(folder: Path, models: Path, **options: Any) -> Iterator[House]:
     with Store.open(settings.url, data_dir=data_dir) as store:
         ids = api_samples.fill(store, load_embedder(settings))
         for name in ("ada", "max", "ann", "bob"):
-            store.add_principal("user", name)
+            store.permissions.add_principal("user", name)
         store.accounts.give_role("user:ada", "admin")
-        store.grant("hr", "user:max", "manage")
-        store.grant("hr", "user:ann", "read")
-        store.grant("finance", "user:bob", "read")
+        store.permissions.grant("hr", "user:max", "manage")
+        store.permissions.grant("hr", "user:ann", "read")
+        store.permissions.grant("finance", "user:bob", "read")
         with running(lambda: Appliance(settings), ids) as live:
             with live.client() as client:
                 wait_for(lambda: client.get("/readyz").status_code == 200)

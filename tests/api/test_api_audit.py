@@ -104,7 +104,7 @@ def test_auditors_page_through_the_records_and_that_is_one_too(
 
 
 def test_a_user_without_the_role_reads_no_record(live: Live, store: Store) -> None:
-    store.add_principal("user", "audited")
+    store.permissions.add_principal("user", "audited")
     cookie = f"citadel_session={live.session(store.user_number('audited'))}"
     with live.client(headers={"Cookie": cookie}) as client:
         assert client.get("/v1/audit").status_code == 403

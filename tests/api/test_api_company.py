@@ -56,9 +56,9 @@ def store(company_settings: Settings) -> Iterator[Store]:
     with Store.open(company_settings.url, data_dir=company_settings.data_dir) as store:
         api_samples.fill(store, load_embedder(company_settings))
         for group in ("hr", "finance"):
-            store.add_principal("group", group)
-            store.grant(group, f"group:{group}", "read")
-        store.add_principal("user", "bob")
+            store.permissions.add_principal("group", group)
+            store.permissions.grant(group, f"group:{group}", "read")
+        store.permissions.add_principal("user", "bob")
         yield store
 
 
@@ -155,7 +155,9 @@ def test_a_local_user_of_the_same_name_is_not_taken_over(
     assert "set-cookie" not in refused.headers
     store.directory.link("bob", provider.issuer, "3")
     assert sign_in(browser, provider).status_code == 200
-    assert store.directory.identities()[-1].user in {person.name for person in store.people()}
+    assert store.directory.identities()[-1].user in {
+        person.name for person in store.permissions.people()
+    }
     assert collections(browser) == ["hr"]
 
 
@@ -164,7 +166,7 @@ def test_a_disabled_user_is_refused(
 ) -> None:
     provider.person(sub="4", preferred_username="dan")
     sign_in(browser, provider)
-    store.set_disabled("dan", True)
+    store.permissions.set_disabled("dan", True)
     assert sign_in(browser, provider).status_code == 401
     assert browser.get("/v1/collections", headers=SIGNED_IN).status_code == 401
 
@@ -374,7 +376,7 @@ def test_a_local_user_of_that_name_is_not_who_the_proxy_means(by_proxy: httpx.Cl
 
 def test_a_named_user_who_is_disabled_is_refused(by_proxy: httpx.Client, store: Store) -> None:
     assert collections(by_proxy, **{"X-Remote-User": "quin"}) == []
-    store.set_disabled("quin", True)
+    store.permissions.set_disabled("quin", True)
     answer = by_proxy.get("/v1/collections", headers={"X-Remote-User": "quin"})
     assert answer.status_code == 401
 

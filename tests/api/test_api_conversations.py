@@ -61,9 +61,9 @@ def store(settings: Settings) -> Iterator[Store]:
     with Store.open(settings.url, data_dir=settings.data_dir) as store:
         store.ids = api_samples.fill(store, load_embedder(settings))  # type: ignore[attr-defined]
         for name in ("ann", "bob"):
-            store.add_principal("user", name)
-        store.grant("hr", "user:ann", "read")
-        store.grant("hr", "user:bob", "read")
+            store.permissions.add_principal("user", name)
+        store.permissions.grant("hr", "user:ann", "read")
+        store.permissions.grant("hr", "user:bob", "read")
         yield store
 
 
@@ -116,11 +116,11 @@ def closing(store: Store) -> Closing:
 
     @contextmanager
     def closed() -> Iterator[None]:
-        store.limit("hr", HANDBOOK, ["user:bob"])
+        store.permissions.limit("hr", HANDBOOK, ["user:bob"])
         try:
             yield
         finally:
-            store.limit("hr", HANDBOOK, None)
+            store.permissions.limit("hr", HANDBOOK, None)
 
     return closed
 

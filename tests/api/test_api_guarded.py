@@ -82,7 +82,7 @@ def test_of_a_blocked_answer_only_the_category_is_told_and_admins_have_the_rest(
     assert [category.code for category in final.categories] == ["S1"]
     assert "poison" not in told
     with Store.open(settings.url, data_dir=settings.data_dir) as store:
-        kept = store.withheld(1)[0]
+        kept = store.withheld.listed(1)[0]
     assert kept.request_id == final.request_id
     assert POISON in kept.text
 

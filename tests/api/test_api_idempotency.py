@@ -35,14 +35,14 @@ def users(live: Live) -> Iterator[dict[str, httpx.Client]]:
     """Two users, signed in."""
     clients = {}
     for name in ("kay", "lee"):
-        live.store.add_principal("user", name)
+        live.store.permissions.add_principal("user", name)
         session = live.session(live.store.user_number(name))
         cookie = {"Cookie": f"citadel_session={session}", "Host": f"127.0.0.1:{live.port}"}
         clients[name] = live.client(headers=cookie)
     yield clients
     for name, client in clients.items():
         client.close()
-        live.store.remove_principal("user", name)
+        live.store.permissions.remove_principal("user", name)
 
 
 @pytest.fixture

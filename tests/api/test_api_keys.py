@@ -99,14 +99,14 @@ def people(live: Live) -> Iterator[Store]:
     store = live.store
     names = ("ida", "jim", "käthe", "max")
     for name in names:
-        store.add_principal("user", name)
-    store.grant("hr", "user:ida", "read")
-    store.grant("finance", "user:käthe", "read")
+        store.permissions.add_principal("user", name)
+    store.permissions.grant("hr", "user:ida", "read")
+    store.permissions.grant("finance", "user:käthe", "read")
     store.accounts.give_role("user:ida", "admin")
-    store.set_disabled("max", True)
+    store.permissions.set_disabled("max", True)
     yield store
     for name in names:
-        store.remove_principal("user", name)
+        store.permissions.remove_principal("user", name)
 
 
 def key_of(store: Store, owner: str, *scopes: Scope) -> str:
@@ -157,7 +157,7 @@ def _ended_session(live: Live, store: Store, how: str) -> str:
     past = datetime.now(UTC) - timedelta(
         hours={"expired session": 13, "idle session": 5}.get(how, 0)
     )
-    store.set_disabled("max", False)
+    store.permissions.set_disabled("max", False)
     number = store.user_number("max")
     with Store.open(
         f"sqlite:///{store.data_dir / 'citadel.db'}", data_dir=store.data_dir, clock=lambda: past
@@ -165,22 +165,22 @@ def _ended_session(live: Live, store: Store, how: str) -> str:
         token = earlier.signing.begin(number, "password")
     if how == "ended session":
         store.signing.end_all(number)
-    store.set_disabled("max", how.startswith("disabled"))
+    store.permissions.set_disabled("max", how.startswith("disabled"))
     return token
 
 
 def _ended_key(store: Store, how: str) -> str:
     name = "gone" if how.startswith("removed") else "max"
     if name == "gone":
-        store.add_principal("user", name)
-    store.set_disabled(name, False)
+        store.permissions.add_principal("user", name)
+    store.permissions.set_disabled(name, False)
     valid_for = timedelta(0) if how.startswith("expired") else None
     key, text = store.keys.add(store.user_number(name), how, ["query"], valid_for=valid_for)
     if how.startswith("revoked"):
         store.keys.revoke(key.id)
-    store.set_disabled(name, how.startswith("disabled"))
+    store.permissions.set_disabled(name, how.startswith("disabled"))
     if name == "gone":
-        store.remove_principal("user", name)
+        store.permissions.remove_principal("user", name)
     return text
 
 
@@ -199,18 +199,18 @@ def test_a_key_reads_what_its_owner_may(live: Live, people: Store) -> None:
         assert me["collections"] == [{"name": "hr", "right": "read"}]
         assert client.get("/v1/documents").json()["total"] == 4
         assert client.get(f"/v1/documents/{live.ids['html']}").status_code == 404
-        people.revoke("hr", "user:ida")
+        people.permissions.revoke("hr", "user:ida")
         assert client.get("/v1/documents").json()["total"] == 0
-        people.grant("hr", "user:ida", "read")
+        people.permissions.grant("hr", "user:ida", "read")
 
 
 def test_a_key_stops_with_its_owner_and_when_it_is_revoked(live: Live, people: Store) -> None:
     key = key_of(people, "jim", "search")
     with shown(live, key) as client, live.client() as operator:
         assert client.get("/v1/me").status_code == 200
-        people.set_disabled("jim", True)
+        people.permissions.set_disabled("jim", True)
         assert client.get("/v1/me").status_code == 401
-        people.set_disabled("jim", False)
+        people.permissions.set_disabled("jim", False)
         assert client.get("/v1/me").status_code == 200
         [listed] = operator.get("/v1/keys?user=jim").json()["keys"]
         assert listed["used_at"] is not None
@@ -245,7 +245,7 @@ def test_nobody_else_acts_for_a_user_and_keys_do_not_learn_who_there_is(
     plain = {"Authorization": f"Bearer {key_of(people, 'operator', 'query')}"}
     session = {"Cookie": f"citadel_session={live.session()}"}
     said = set()
-    people.set_disabled("max", True)
+    people.permissions.set_disabled("max", True)
     for headers, name in (
         *((acting, "max"), (acting, "nobody"), (acting, ""), (acting, "operator")),
         *((plain, "ida"), (plain, "nobody"), ({}, "ida"), (session, "ida")),
@@ -284,7 +284,7 @@ def test_users_make_keys_to_read_with_and_admins_all(live: Live, people: Store) 
         assert made(ida, "query", "act_as", user="jim").status_code == 403, "jim is no admin"
         assert made(ida, "query", "act_as").json()["owner"] == "ida"
         assert made(ida, "query", user="eve").status_code == 404
-        people.set_disabled("max", True)
+        people.permissions.set_disabled("max", True)
         assert made(ida, "query", user="max").status_code == 403
         assert {k["owner"] for k in ida.get("/v1/keys?all=true").json()["keys"]} >= {"operator"}
         for body in ({"scopes": ["query"]}, {"name": "x", "scopes": ["root"]}):

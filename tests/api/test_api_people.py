@@ -42,12 +42,12 @@ def store(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Iterator[St
     with Store.open(settings.url, data_dir=data_dir) as store:
         store.ids = api_samples.fill(store, load_embedder(settings))  # type: ignore[attr-defined]
         for name in ("ann", "meg", "bob", "cyd", "adi", "dan"):
-            store.add_principal("user", name)
-        store.add_principal("group", "people")
-        store.join_group("people", ["ann", "dan"])
-        store.grant("hr", "group:people", "read")
-        store.grant("hr", "user:meg", "manage")
-        store.grant("finance", "user:bob", "read")
+            store.permissions.add_principal("user", name)
+        store.permissions.add_principal("group", "people")
+        store.permissions.join_group("people", ["ann", "dan"])
+        store.permissions.grant("hr", "group:people", "read")
+        store.permissions.grant("hr", "user:meg", "manage")
+        store.permissions.grant("finance", "user:bob", "read")
         store.accounts.give_role("user:adi", "admin")
         store.accounts.give_role("user:adi", "auditor")
         yield store
@@ -63,10 +63,10 @@ def server(store: Store) -> Iterator[Live]:
 
 
 def signed_in(server: Live, store: Store, name: str) -> httpx.Client:
-    store.set_disabled(name, False)
+    store.permissions.set_disabled(name, False)
     session = server.session(store.user_number(name))
     if name == "dan":
-        store.set_disabled(name, True)
+        store.permissions.set_disabled(name, True)
     cookie = {"Cookie": f"citadel_session={session}", "Host": f"127.0.0.1:{server.port}"}
     return server.client(headers=cookie)
 
@@ -129,13 +129,13 @@ def test_the_same_question_has_two_answers_and_another_after_a_revoked_grant(
             return str(client.post("/v1/query", json=LEAVE).json()["status"])
 
     assert (asked("ann"), asked("bob")) == ("answered", "no_evidence")
-    store.limit("hr", "/srv/documents/handbook.pdf", ["user:bob"])
+    store.permissions.limit("hr", "/srv/documents/handbook.pdf", ["user:bob"])
     assert asked("ann") == "no_evidence"
-    store.grant("hr", "user:bob", "read")
+    store.permissions.grant("hr", "user:bob", "read")
     assert asked("bob") == "answered"
-    store.revoke("hr", "user:bob")
+    store.permissions.revoke("hr", "user:bob")
     assert asked("bob") == "no_evidence"
-    store.limit("hr", "/srv/documents/handbook.pdf", None)
+    store.permissions.limit("hr", "/srv/documents/handbook.pdf", None)
     assert asked("ann") == "answered"
 
 
@@ -188,16 +188,16 @@ def test_a_link_for_a_user_signs_that_user_in(server: Live, store: Store) -> Non
 def test_a_session_ends_with_its_account_also_where_the_name_comes_back(
     server: Live, store: Store
 ) -> None:
-    store.add_principal("user", "eve")
+    store.permissions.add_principal("user", "eve")
     with signed_in(server, store, "eve") as client:
         assert client.get("/v1/status").status_code == 200
-        store.set_disabled("eve", True)
+        store.permissions.set_disabled("eve", True)
         refused = client.get("/v1/status")
         assert refused.status_code == 401
         assert "the session has ended" in json.dumps(refused.json())
-        store.set_disabled("eve", False)
+        store.permissions.set_disabled("eve", False)
         assert client.get("/v1/status").status_code == 401, "sessions do not come back"
-        store.remove_principal("user", "eve")
-        store.add_principal("user", "eve")
-        store.grant("hr", "user:eve", "read")
+        store.permissions.remove_principal("user", "eve")
+        store.permissions.add_principal("user", "eve")
+        store.permissions.grant("hr", "user:eve", "read")
         assert client.get("/v1/status").status_code == 401

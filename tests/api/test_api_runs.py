@@ -161,11 +161,11 @@ def test_runs_are_listed_to_who_has_started_them_or_manages_their_collection(
 
 
 def test_a_run_is_not_done_for_who_may_no_longer_manage_the_collection(house: House) -> None:
-    house.store.grant("hr", "user:max", "read")
+    house.store.permissions.grant("hr", "user:max", "read")
     number = house.store.runs.add("hr", house.store.user_number("max"), [shared(house, "few")])
     wait_for(lambda: house.store.runs.one(number).ended_at is not None)
     run = house.store.runs.one(number)
-    house.store.grant("hr", "user:max", "manage")
+    house.store.permissions.grant("hr", "user:max", "manage")
     assert (run.state, "no longer manage" in run.message) == ("failed", True)
 
 
@@ -173,7 +173,7 @@ def test_who_manages_a_collection_no_more_is_not_told_the_files_of_its_runs(hous
     run_id = started(house, "max", shared(house, "few")).json()["id"]
     told = house.ended("max", run_id)
     assert told["paths"] and told["failures"]
-    house.store.grant("hr", "user:max", "read")
+    house.store.permissions.grant("hr", "user:max", "read")
     for name in ("max", "ada"):  # who has started it, and an admin to whom nothing is granted
         one = house.asked(name, "GET", f"{RUNS}/{run_id}")
         listed = house.asked(name, "GET", RUNS)
@@ -183,7 +183,7 @@ def test_who_manages_a_collection_no_more_is_not_told_the_files_of_its_runs(hous
             assert "/few" not in response.text and "broken.pdf" not in response.text
         assert (one.json()["paths"], one.json()["failures"]) == ([], [])
         assert one.json()["counts"] == told["counts"]
-    house.store.grant("hr", "user:max", "manage")
+    house.store.permissions.grant("hr", "user:max", "manage")
     assert house.asked("max", "GET", f"{RUNS}/{run_id}").json() == told
 
 
@@ -202,13 +202,13 @@ def test_who_watches_a_run_sees_no_more_of_it_than_of_a_new_request(
         if loses == "key":
             store.keys.revoke(key.id)
         elif loses == "account":
-            store.set_disabled("max", True)
+            store.permissions.set_disabled("max", True)
         else:
-            store.grant("hr", "user:max", "read")
+            store.permissions.grant("hr", "user:max", "read")
             store.runs.cancel(run_id)
         after = [line.partition(": ")[2] for line in lines]
-    store.set_disabled("max", False)
-    store.grant("hr", "user:max", "manage")
+    store.permissions.set_disabled("max", False)
+    store.permissions.grant("hr", "user:max", "manage")
     store.runs.cancel(run_id)
     house.ended("max", run_id)
     if loses == "right":
@@ -223,9 +223,9 @@ def test_an_upload_keeps_its_name_for_who_has_sent_it_and_for_nobody_else(house:
     )
     run_id = sent.json()["run"]["id"]
     house.ended("max", run_id)
-    house.store.revoke("hr", "user:max")
+    house.store.permissions.revoke("hr", "user:max")
     own, admins = (house.asked(name, "GET", f"{RUNS}/{run_id}") for name in ("max", "ada"))
-    house.store.grant("hr", "user:max", "manage")
+    house.store.permissions.grant("hr", "user:max", "manage")
     assert "mine.pdf" in own.json()["paths"][0]
     assert "mine.pdf" not in admins.text
 

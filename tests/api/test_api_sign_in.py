@@ -30,19 +30,19 @@ def people(live: Live) -> Iterator[Store]:
     store = live.store
     real, quick = store.passwords, PasswordHasher(1, 1024, 1)
     store.passwords = Passwords(store._database, hasher=quick)
-    store.add_principal("group", "staff")
+    store.permissions.add_principal("group", "staff")
     for name in ("amy", "ben", "cat"):
-        store.add_principal("user", name)
-    store.join_group("staff", ["ben"])
-    store.grant("hr", "group:staff", "read")
-    store.grant("finance", "group:staff", "read")
-    store.grant("finance", "user:ben", "manage")
+        store.permissions.add_principal("user", name)
+    store.permissions.join_group("staff", ["ben"])
+    store.permissions.grant("hr", "group:staff", "read")
+    store.permissions.grant("finance", "group:staff", "read")
+    store.permissions.grant("finance", "user:ben", "manage")
     store.accounts.give_role("user:amy", "admin")
     yield store
     store.passwords = real
     for name in ("amy", "ben", "cat"):
-        store.remove_principal("user", name)
-    store.remove_principal("group", "staff")
+        store.permissions.remove_principal("user", name)
+    store.permissions.remove_principal("group", "staff")
 
 
 @pytest.fixture(autouse=True)

@@ -54,17 +54,17 @@ def key(house: House, monkeypatch: pytest.MonkeyPatch, meanwhile: Meanwhile) -> 
     monkeypatch.setattr(standing, "CHECK_EVERY_S", 0.0)
     yield house.store.keys.add(house.store.user_number("ann"), "asking", ["query"])[1]
     meanwhile.act = lambda: None
-    house.store.set_disabled("ann", False)
-    house.store.grant("hr", "user:ann", "read")
+    house.store.permissions.set_disabled("ann", False)
+    house.store.permissions.grant("hr", "user:ann", "read")
 
 
 def losing(house: House, what: str) -> Callable[[], None]:
     store = house.store
     mine = max(each.id for each in store.keys.listed(store.user_number("ann")))
     return {
-        "account": lambda: store.set_disabled("ann", True),
+        "account": lambda: store.permissions.set_disabled("ann", True),
         "key": lambda: store.keys.revoke(mine),
-        "grant": lambda: store.revoke("hr", "user:ann"),
+        "grant": lambda: store.permissions.revoke("hr", "user:ann"),
     }[what]
 
 
@@ -98,7 +98,7 @@ def test_answers_in_one_piece_and_in_openais_form_are_not_given_either(
             answer = client.post(path, json=body)
         assert LEAVE not in answer.text
         assert "may read has changed" in answer.text
-        house.store.grant("hr", "user:ann", "read")
+        house.store.permissions.grant("hr", "user:ann", "read")
 
 
 def test_a_tool_does_not_answer_either(house: House, key: str, meanwhile: Meanwhile) -> None:

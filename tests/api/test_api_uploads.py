@@ -89,11 +89,11 @@ def test_the_same_content_is_named_and_not_stored_again(house: House) -> None:
 
 
 def test_content_that_the_sender_may_not_read_is_not_betrayed(house: House) -> None:
-    house.store.limit("hr", "/srv/documents/notes.md", ["user:ann"])
+    house.store.permissions.limit("hr", "/srv/documents/notes.md", ["user:ann"])
     response = house.asked("max", "POST", UP, content=NOTES.encode())
     assert response.status_code == 202 and response.json()["document"] is None
     house.asked("max", "POST", f"/v1/ingest-runs/{response.json()['run']['id']}/cancel")
-    house.store.limit("hr", "/srv/documents/notes.md", None)
+    house.store.permissions.limit("hr", "/srv/documents/notes.md", None)
 
 
 @pytest.mark.parametrize(

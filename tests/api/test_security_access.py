@@ -23,7 +23,7 @@ ANNS_REQUEST = "request-of-anns"
 def house(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Iterator[House]:
     """The house, with nil in it, to whom nothing is granted at all."""
     with open_house(tmp_path_factory.mktemp("closed"), models) as house:
-        house.store.add_principal("user", "nil")
+        house.store.permissions.add_principal("user", "nil")
         yield house
 
 
@@ -99,7 +99,7 @@ def foreign(house: House) -> dict[str, int]:
     [session, *_] = store.signing.sessions(ann)
     key, _ = store.keys.add(ann, "anns", ["query"])
     run = store.runs.add("hr", store.user_number("max"), ["/srv/documents"])
-    store.add_principal("group", "people")
+    store.permissions.add_principal("group", "people")
     ids = {"conversation": conversation.id, "session": session.id, "key": key.id, "run": run}
     return ids | house.live.ids
 
@@ -202,7 +202,12 @@ def state(house: House, ids: dict[str, int]) -> list[Any]:
     talk = house.asked("ann", "GET", f"/v1/conversations/{ids['conversation']}")
     sessions = {session.id for session in store.signing.sessions(ann)} & {ids["session"]}
     read = house.asked("ann", "GET", f"/v1/documents/{ids['pdf']}/text").text
-    rules = [store.grants(), store.limits(), store.people(), store.groups()]
+    rules = [
+        store.permissions.grants(),
+        store.permissions.limits(),
+        store.permissions.people(),
+        store.permissions.groups(),
+    ]
     run = store.runs.one(ids["run"]).state == "cancelled"
     return [talk.text, sessions, [k.id for k in store.keys.listed(ann)], read, rules, run]
 

@@ -94,7 +94,7 @@ def test_a_deleted_document_is_gone_at_the_next_request_everywhere(house: House)
         for part in ("", "/export", "/export?format=markdown"):
             assert betrayed(ann.get(f"/v1/conversations/{talk}{part}"), pdf) == []
         assert ann.get(image, headers={"If-None-Match": seen}).status_code == 404
-    [snapshot, *_] = store.snapshots("dense")
+    [snapshot, *_] = store.snapshots.of_kind("dense")
     assert snapshot.seq < store.head(), "it still has the document"
     with another_server(settings_of(house), house.live.ids) as restarted:
         assert_gone(restarted, pdf)
@@ -149,12 +149,12 @@ def test_a_snapshot_that_was_tampered_with_is_not_even_opened(
     """Row: index files are read by native code, which trusts what it reads."""
     settings, ids = filled
     with Appliance(settings) as appliance:  # writes the first snapshots
-        old = settings.data_dir / appliance.store.snapshots("dense")[0].path
+        old = settings.data_dir / appliance.store.snapshots.of_kind("dense")[0].path
         kept = shutil.copytree(old, settings.data_dir.parent / "kept")
         appliance.store.remove_document(appliance.store.access_to_all(), ids["pdf"])
         appliance.indexes.catch_up()
         appliance.indexes.publish()
-        new = settings.data_dir / appliance.store.snapshots("dense")[0].path
+        new = settings.data_dir / appliance.store.snapshots.of_kind("dense")[0].path
     assert new != old
     shutil.rmtree(new)
     shutil.copytree(kept, new)  # in which the deleted document can be found
@@ -274,7 +274,7 @@ def test_a_collection_of_an_old_name_opens_to_nobody_who_could_read_the_old_one(
             assert operator.post("/v1/collections", json={"name": "board"}).status_code == 201
             number = put(house.store, embedder, "/srv/bonus.txt", "The bonus is high.", "board")
             if not found:
-                house.store.grant("board", "user:ann", "read")
+                house.store.permissions.grant("board", "user:ann", "read")
             found.append(ann.get(f"/v1/documents/{number}").status_code)
             searched = ann.post("/v1/search", json={"query": "bonus", "collection": "board"})
             found.append(searched.status_code)

@@ -117,7 +117,7 @@ def test_secrets_are_their_owners_alone_to_read(house: House) -> None:
 @pytest.mark.parametrize("kind", ["session", "key"])
 def test_what_a_suspended_user_holds_is_refused_by_every_route(house: House, kind: str) -> None:
     """Row: a suspended user's key went on working."""
-    house.store.add_principal("user", f"sue-{kind}")
+    house.store.permissions.add_principal("user", f"sue-{kind}")
     token = made(house, kind, f"sue-{kind}")
     shown = {"Authorization": f"Bearer {token}"}
     shown = shown if kind == "key" else {"Cookie": f"citadel_session={token}"}
@@ -135,7 +135,7 @@ def test_a_suspended_user_comes_in_by_no_link_no_form_and_nobody_who_acts_for_th
     house: House,
 ) -> None:
     """Row: a suspended user's key went on working; here, all that gives a new session."""
-    house.store.add_principal("user", "sid")
+    house.store.permissions.add_principal("user", "sid")
     number = house.store.user_number("sid")
     house.store.passwords.set("sid", PASSWORD)
     link, later = made(house, "link", "sid"), made(house, "link", "sid")

@@ -133,17 +133,17 @@ def _grant(store: Store) -> None:
     """Every list is of one group; a user is in some of the groups, and granted collections."""
     groups = [f"g{number:03}" for number in range(LISTS)]
     for group in groups:
-        store.add_principal("group", group)
+        store.permissions.add_principal("group", group)
     wanted = {f"/made/{number:03}": (f"group:{group}",) for number, group in enumerate(groups)}
     small = [_small(number) for number in range(SMALL)]
     for collection in (*small, LARGE):
-        store.sync_limits(collection, Said(["/made"], wanted))
+        store.permissions.sync_limits(collection, Said(["/made"], wanted))
     for number, (n_small, large, n_lists) in enumerate(READERS.values()):
-        store.add_principal("user", user(number))
+        store.permissions.add_principal("user", user(number))
         for group in groups[:n_lists]:
-            store.join_group(group, [user(number)])
+            store.permissions.join_group(group, [user(number)])
         for collection in (*small[:n_small], *([LARGE] if large else [])):
-            store.grant(collection, f"user:{user(number)}", "read")
+            store.permissions.grant(collection, f"user:{user(number)}", "read")
 
 
 def _small(number: int) -> str:

@@ -55,13 +55,13 @@ def house(tmp_path_factory: pytest.TempPathFactory, model_home: Path) -> Iterato
     assert ingest(data_dir, base / "leave.md") == 0
     with Store.open(Settings(data_dir=data_dir).url, data_dir=data_dir) as store:
         for name in ("ann", "bob"):
-            store.add_principal("user", name)
+            store.permissions.add_principal("user", name)
             store.passwords.set(name, PASSWORD)
-        store.add_principal("group", "staff")
-        store.join_group("staff", ["ann"])
+        store.permissions.add_principal("group", "staff")
+        store.permissions.join_group("staff", ["ann"])
         store.create_collection("house")
-        store.grant("house", "user:ann", "manage")
-        store.grant("house", "user:bob", "read")
+        store.permissions.grant("house", "user:ann", "manage")
+        store.permissions.grant("house", "user:bob", "read")
         with serving(data_dir) as server:
             yield House(server, store)
 
@@ -69,7 +69,7 @@ def house(tmp_path_factory: pytest.TempPathFactory, model_home: Path) -> Iterato
 @pytest.fixture
 def sign_in(house: House, visit: Visit) -> SignIn:
     """By the page's notice and the API's form, in a browser of its own."""
-    house.store.grant("default", "group:staff", "read")
+    house.store.permissions.grant("default", "group:staff", "read")
 
     def by_form(name: str, size: tuple[int, int] = (1280, 800)) -> Page:
         page = visit(house.server, known=False, size=size)
@@ -162,7 +162,7 @@ def test_what_may_no_longer_be_read_is_withheld_and_signing_out_ends_it(
     ann = sign_in("ann")
     ask(ann, QUESTION)
     expect(ann.get_by_text(LEAVE)).to_be_visible()
-    house.store.revoke("default", "group:staff")
+    house.store.permissions.revoke("default", "group:staff")
     ask(ann, f"{QUESTION} Please.")
     expect(ann.get_by_text("Not in the documents")).to_be_visible()
     ann.locator(".st-key-earlier button").first.click()

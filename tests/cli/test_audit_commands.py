@@ -26,7 +26,7 @@ def recorded(tmp_path: Path) -> Path:
     """A data directory in which ann, who has been added, has searched and asked."""
     data_dir = tmp_path / "data"
     with opened(data_dir) as store:
-        store.add_principal("user", "ann")
+        store.permissions.add_principal("user", "ann")
         token = acting.set(Actor("user", store.user_number("ann"), address="10.0.0.17"))
         store.audit.record("search", {"question_hash": store.audit.keyed("Where is it?")})
         store.audit.record("question", {}, private={"question": "Who is it?"})

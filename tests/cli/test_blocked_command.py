@@ -15,7 +15,7 @@ def stopped(tmp_path: Path) -> Citadel:
     folder = tmp_path / "data"
     folder.mkdir()
     with Store.open(f"sqlite:///{folder / 'citadel.db'}", data_dir=folder) as store:
-        store.keep_withheld(
+        store.withheld.keep(
             Withheld(
                 created_at=datetime(2026, 11, 26, 9, 0, tzinfo=UTC),
                 request_id="r1",

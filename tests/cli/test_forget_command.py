@@ -70,7 +70,7 @@ def test_it_asks_first_and_shows_what_goes(office: Citadel) -> None:
 def test_a_user_is_forgotten_by_name(office: Citadel) -> None:
     settings = Settings(data_dir=office.data_dir)
     with Store.open(settings.url, data_dir=settings.data_dir) as store:
-        store.add_principal("user", "ann")
+        store.permissions.add_principal("user", "ann")
     ended = inside(office.data_dir, "forget", "ann", "--prove", "--yes", "--json")
     assert ended.code == 0, ended.out
     assert ended.json["steps"] == ["content", "space"]

@@ -29,8 +29,8 @@ def settle(citadel: Citadel, docs: Path) -> Citadel:
     settings = Settings(data_dir=citadel.data_dir)
     with Store.open(settings.url, data_dir=settings.data_dir) as store:
         for kind, name in (("group", "hr"), ("user", "ann"), ("user", "bob")):
-            store.add_principal(kind, name)
-        store.join_group("hr", ["ann"])
+            store.permissions.add_principal(kind, name)
+        store.permissions.join_group("hr", ["ann"])
     return citadel
 
 
@@ -114,7 +114,7 @@ def test_a_folder_says_itself_who_may_read_what_is_in_it(office: Citadel, docs: 
 def test_lifting_a_limit_says_that_permissions_hold_on(office: Citadel, docs: Path) -> None:
     settings = Settings(data_dir=office.data_dir)
     with Store.open(settings.url, data_dir=settings.data_dir) as store:
-        store.sync_limits("default", Said([str(docs)], mapped=[str(docs)]))
+        store.permissions.sync_limits("default", Said([str(docs)], mapped=[str(docs)]))
     lifted = office("access", "unlimit", docs / "sub")
     assert "0 of 1 files there have changed" in lifted.err
     assert "Whom permissions keep out stays out." in lifted.err

@@ -69,7 +69,7 @@ def test_a_user_is_added_with_a_password_and_a_role_and_signed_out_again(
 
 def test_a_password_is_typed_twice_and_not_shown(citadel: Citadel) -> None:
     with store_of(citadel) as store:
-        store.add_principal("user", "ann")
+        store.permissions.add_principal("user", "ann")
     ours, theirs = pty.openpty()
     command = subprocess.Popen(
         [*COMMAND, "user", "password", "ann"],

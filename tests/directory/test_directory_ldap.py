@@ -66,7 +66,7 @@ def settings(request: pytest.FixtureRequest, directory: Slapd) -> Settings:
 def store(tmp_path: Path) -> Iterator[Store]:
     with Store.open(f"sqlite:///{tmp_path / 'citadel.db'}", data_dir=tmp_path) as store:
         for group in ("hr", "finance"):
-            store.add_principal("group", group)
+            store.permissions.add_principal("group", group)
         yield store
 
 
@@ -117,10 +117,10 @@ def test_groups_are_level_with_the_directory_after_each_sign_in(
 ) -> None:
     number = ldap_sign_in(store, settings, "ann", PASSWORD)
     assert number == store.user_number("ann")
-    assert store.people()[0].groups == ("finance", "hr")
+    assert store.permissions.people()[0].groups == ("finance", "hr")
     directory.group("hr")
     assert ldap_sign_in(store, settings, "ann", PASSWORD) == number
-    assert store.people()[0].groups == ("finance",)
+    assert store.permissions.people()[0].groups == ("finance",)
     assert ldap_sign_in(store, settings, "ann", "wrong") is None
 
 
@@ -139,14 +139,14 @@ def test_who_gets_the_name_of_somebody_who_has_left_is_somebody_else(
 
 
 def test_a_local_user_of_the_same_name_is_not_taken_over(settings: Settings, store: Store) -> None:
-    store.add_principal("user", "ann")
+    store.permissions.add_principal("user", "ann")
     with pytest.raises(Forbidden, match="already"):
         ldap_sign_in(store, settings, "ann", PASSWORD)
 
 
 def test_a_disabled_user_is_refused(settings: Settings, store: Store) -> None:
     ldap_sign_in(store, settings, "ann", PASSWORD)
-    store.set_disabled("ann", True)
+    store.permissions.set_disabled("ann", True)
     with pytest.raises(Unauthorized):
         ldap_sign_in(store, settings, "ann", PASSWORD)
 

@@ -84,7 +84,7 @@ def _document(
 
 def talk(store: Store, ids: dict[str, int]) -> None:
     """Ann's conversation about both, and whatever else may quote the mail."""
-    store.add_principal("user", "ann")
+    store.permissions.add_principal("user", "ann")
     ann = store.user_number("ann")
     with store._database.write() as connection:
         row = insert(tables.conversations).values(
@@ -114,9 +114,9 @@ def talk(store: Store, ids: dict[str, int]) -> None:
         failure = {"path": f"{MAIL}#logo.png", "error": "it is empty", "hint": ""}
         run |= {"content_sha256": "", "is_to_stop": False, "failures": [failure], "hint": ""}
         connection.execute(insert(tables.ingest_runs).values(**owned, **run))
-    store.keep_withheld(_withheld(f"It is said that {BODY[0]}"))
-    store.keep_withheld(_withheld("Something quite different.", "another-request"))
-    store.limit("docs", MAIL, ["user:ann"])
+    store.withheld.keep(_withheld(f"It is said that {BODY[0]}"))
+    store.withheld.keep(_withheld("Something quite different.", "another-request"))
+    store.permissions.limit("docs", MAIL, ["user:ann"])
 
 
 def _answer(document: int, question: str, text: str) -> dict[str, Any]:

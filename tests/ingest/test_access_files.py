@@ -81,10 +81,10 @@ def test_a_file_of_nearly_that_name_closes_its_folder(tmp_path: Path, name: str)
 
 
 def test_nobody_reads_below_a_closed_folder_whatever_was_said_there_before(store: Store) -> None:
-    store.sync_limits("docs", said("/d", {"/d/hr": ("group:hr",), "/d/hr/x": None}))
+    store.permissions.sync_limits("docs", said("/d", {"/d/hr": ("group:hr",), "/d/hr/x": None}))
     assert seen_by_ann(store) == "ac"
     closed = Said(["/d"], {"/d/hr": ()}, {}, [], ["/d/hr"], ["/d/hr"])
-    store.sync_limits("docs", closed, prune=False)
+    store.permissions.sync_limits("docs", closed, prune=False)
     assert seen_by_ann(store) == "a"
 
 
@@ -108,13 +108,13 @@ def store(tmp_path: Path) -> Iterator[Store]:
     data_dir = tmp_path / "data"
     data_dir.mkdir()
     with Store.open(f"sqlite:///{data_dir / 'citadel.db'}", data_dir=data_dir) as opened:
-        opened.add_principal("group", "hr")
-        opened.add_principal("user", "ann")
+        opened.permissions.add_principal("group", "hr")
+        opened.permissions.add_principal("user", "ann")
         for uri in ("/d/a.txt", "/d/hr/b.txt", "/d/hr/x/c.txt"):
             chunk, vector = Chunk(0, 0, 4, "text"), np.eye(1, 4, dtype=np.float32)
             document = NewDocument(uri, uri, "text/plain", "en", "text", [chunk], vector)
             opened.commit_source("docs", SourceFile(uri, 1, 0), [document], model_id="m")
-        opened.grant("docs", "user:ann", "read")
+        opened.permissions.grant("docs", "user:ann", "read")
         yield opened
 
 
@@ -129,7 +129,9 @@ def seen_by_ann(store: Store) -> str:
 
 def test_limits_follow_the_files_and_go_with_them(store: Store) -> None:
     def synced(wanted: dict[str, tuple[str, ...] | None], *unread: str) -> tuple[int, str]:
-        return store.sync_limits("docs", said("/d", wanted, *unread)), seen_by_ann(store)
+        return store.permissions.sync_limits("docs", said("/d", wanted, *unread)), seen_by_ann(
+            store
+        )
 
     assert synced({}) == (0, "abc")
     assert synced({"/d/hr": ("group:hr",)}) == (2, "a")
@@ -143,42 +145,42 @@ def test_limits_follow_the_files_and_go_with_them(store: Store) -> None:
 
 
 def test_a_limit_that_is_no_longer_said_can_be_kept_until_the_run_has_ended(store: Store) -> None:
-    store.sync_limits("docs", said("/d", {"/d/hr": ()}))
-    store.sync_limits("docs", said("/d", {"/d/hr/x": ()}), prune=False)
+    store.permissions.sync_limits("docs", said("/d", {"/d/hr": ()}))
+    store.permissions.sync_limits("docs", said("/d", {"/d/hr/x": ()}), prune=False)
     assert seen_by_ann(store) == "a"
-    store.sync_limits("docs", said("/d", {"/d/hr/x": ()}))
+    store.permissions.sync_limits("docs", said("/d", {"/d/hr/x": ()}))
     assert seen_by_ann(store) == "ab"
 
 
 def test_no_file_takes_or_widens_what_a_command_has_limited(store: Store) -> None:
-    store.add_principal("user", "bob")
-    store.grant("docs", "user:bob", "read")
-    store.limit("docs", "/d/hr", ["user:bob"])
+    store.permissions.add_principal("user", "bob")
+    store.permissions.grant("docs", "user:bob", "read")
+    store.permissions.limit("docs", "/d/hr", ["user:bob"])
     for folder in ("/d", "/d/hr", "/d/hr/x"):
         for readers in (None, ("user:ann",)):
-            store.sync_limits("docs", said("/d", {folder: readers}))
+            store.permissions.sync_limits("docs", said("/d", {folder: readers}))
             assert "b" not in seen_by_ann(store) and "c" not in seen_by_ann(store)
-    store.sync_limits("docs", said("/d", {}))
+    store.permissions.sync_limits("docs", said("/d", {}))
     assert seen_by_ann(store) == "a"
     assert store.access_of_user("bob").lists, "the limit is still there, for whom it names"
-    [limit] = store.limits()
+    [limit] = store.permissions.limits()
     assert (limit.uri, limit.principals, limit.origin) == ("/d/hr", ("user:bob",), "command")
 
 
 def test_a_limit_by_command_leaves_what_a_file_says_in_force(store: Store) -> None:
-    store.sync_limits("docs", said("/d", {"/d/hr": ("group:hr",)}))
-    store.limit("docs", "/d", ["user:ann"])
+    store.permissions.sync_limits("docs", said("/d", {"/d/hr": ("group:hr",)}))
+    store.permissions.limit("docs", "/d", ["user:ann"])
     assert seen_by_ann(store) == "a"
-    store.limit("docs", "/d", None)
-    store.limit("docs", "/d/hr", None)
+    store.permissions.limit("docs", "/d", None)
+    store.permissions.limit("docs", "/d/hr", None)
     assert seen_by_ann(store) == "a"
-    assert [(each.uri, each.origin) for each in store.limits()] == [
+    assert [(each.uri, each.origin) for each in store.permissions.limits()] == [
         ("/d/hr", "command"),
         ("/d/hr", "file"),
     ]
 
 
 def test_files_in_another_root_are_not_touched(store: Store) -> None:
-    store.sync_limits("docs", said("/d", {"/d/hr": ()}))
-    assert store.sync_limits("docs", said("/e", {})) == 0
+    store.permissions.sync_limits("docs", said("/d", {"/d/hr": ()}))
+    assert store.permissions.sync_limits("docs", said("/e", {})) == 0
     assert seen_by_ann(store) == "a"

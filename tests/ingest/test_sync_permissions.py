@@ -35,10 +35,10 @@ def shared(site: Site) -> Iterator[Path]:
         if Permissions((), ()).through(name) is not None:
             pytest.skip("not everyone can enter the folder for temporary files")
         for user in (ME, "zoe"):
-            site.store.add_principal("user", user)
+            site.store.permissions.add_principal("user", user)
         synced(site, folder, posix=True)
         for user in (ME, "zoe"):
-            site.store.grant(COLLECTION, f"user:{user}", "read")
+            site.store.permissions.grant(COLLECTION, f"user:{user}", "read")
         yield folder
 
 
@@ -101,7 +101,7 @@ def test_a_plan_says_how_many_files_are_limited_and_who_is_unknown(
     assert (plan.n_limited, plan.strangers, plan.is_empty) == (1, [], True)
     assert format_plan(plan) == "1 file not for everyone, by permissions\n3 unchanged"
     assert plan_json(plan)["limited"] == 1
-    site.store.remove_principal("user", ME)
+    site.store.permissions.remove_principal("user", ME)
     plan = make_plan(site, [shared], COLLECTION)
     assert plan.strangers == ([] if ME == "root" else [f"user {ME}"])
     assert seen(site, "zoe") == ["leave", "pay", "travel"], "a plan changes nothing"

@@ -70,9 +70,9 @@ class World:
         """A world in which much is granted and something limited already."""
         self.store, self.chance, self.model = store, chance, Model()
         for name in USERS:
-            store.add_principal("user", name)
+            store.permissions.add_principal("user", name)
         for name in GROUPS:
-            store.add_principal("group", name)
+            store.permissions.add_principal("group", name)
         for collection in COLLECTIONS:
             for file in FILES:
                 self.put(collection, file)
@@ -128,33 +128,33 @@ class World:
         self.model.follow(collection, old, new)
 
     def grant(self, collection: str, whom: str) -> None:
-        self.store.grant(collection, whom, "read")
+        self.store.permissions.grant(collection, whom, "read")
         self.model.grants.add((collection, whom))
 
     def revoke(self, collection: str, whom: str) -> None:
-        self.store.revoke(collection, whom)
+        self.store.permissions.revoke(collection, whom)
         self.model.grants.discard((collection, whom))
 
     def limit(self, collection: str, place: str, named: frozenset[str] | None) -> None:
-        self.store.limit(collection, place, None if named is None else sorted(named))
+        self.store.permissions.limit(collection, place, None if named is None else sorted(named))
         self.model.limit(collection, place, named)
 
     def join(self, group: str, user: str) -> None:
-        self.store.join_group(group, [user])
+        self.store.permissions.join_group(group, [user])
         self.model.members.add((group, user))
 
     def leave(self, group: str, user: str) -> None:
-        self.store.leave_group(group, [user])
+        self.store.permissions.leave_group(group, [user])
         self.model.members.discard((group, user))
 
     def disable(self, user: str, disabled: bool) -> None:
-        self.store.set_disabled(user, disabled)
+        self.store.permissions.set_disabled(user, disabled)
         (self.model.disabled.add if disabled else self.model.disabled.discard)(user)
 
     def come_anew(self, user: str) -> None:
         """Removed and added by the same name: nothing is inherited."""
-        self.store.remove_principal("user", user)
-        self.store.add_principal("user", user)
+        self.store.permissions.remove_principal("user", user)
+        self.store.permissions.add_principal("user", user)
         model, me = self.model, f"user:{user}"
         model.disabled.discard(user)
         model.members = {(group, member) for group, member in model.members if member != user}

@@ -141,9 +141,9 @@ def worlds(settings: Settings, tmp_path: Path) -> Iterator[list[Appliance]]:
                 put(appliance.store, appliance.embedder, f"/h{n}.txt", f"{text} {n}", "board")
             for n in range(5):
                 put(appliance.store, appliance.embedder, f"/own/{n}.txt", f"{text} {n}")
-            appliance.store.add_principal("user", "bob")
-            appliance.store.grant("docs", "user:bob", "read")
-            appliance.store.limit("docs", "/own", [])
+            appliance.store.permissions.add_principal("user", "bob")
+            appliance.store.permissions.grant("docs", "user:bob", "read")
+            appliance.store.permissions.limit("docs", "/own", [])
         yield [one, two]
 
 

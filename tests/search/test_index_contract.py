@@ -100,13 +100,13 @@ def test_more_changes_than_one_batch_are_applied(
 def test_neither_branch_finds_what_may_not_be_read(store: Store, opened: Open) -> None:
     pair = opened()
     for name in ("ann", "bob"):
-        store.add_principal("user", name)
+        store.permissions.add_principal("user", name)
     commit(store, "/open.txt", "the salary of staff")
-    store.grant("docs", "user:ann", "read")
-    store.grant("docs", "user:bob", "read")
+    store.permissions.grant("docs", "user:ann", "read")
+    store.permissions.grant("docs", "user:bob", "read")
     commit(store, "/closed.txt", "the salary of the board", collection="board")
     commit(store, "/limited.txt", "the salary of bob")
-    store.limit("docs", "/limited.txt", ["user:bob"])
+    store.permissions.limit("docs", "/limited.txt", ["user:bob"])
     pair.catch_up()
     ann, bob = store.access_of_user("ann"), store.access_of_user("bob")
     nowhere = Access(frozenset({"elsewhere"}))

@@ -54,7 +54,7 @@ def test_only_two_snapshots_of_each_kind_are_kept_and_no_scratch(store: Store) -
         "lexical-4",
         "lexical-5",
     ]
-    recorded = [*store.snapshots("dense"), *store.snapshots("lexical")]
+    recorded = [*store.snapshots.of_kind("dense"), *store.snapshots.of_kind("lexical")]
     assert sorted(s.path for s in recorded) == [f"snapshots/{name}" for name in folders]
     assert list((store.data_dir / "work").iterdir()) == []
 
@@ -68,7 +68,7 @@ def test_a_damaged_snapshot_is_never_trusted_and_never_fatal(
     for file in _files(store, kind) if harm in ("flip", "cut", "remove") else [None]:
         shutil.rmtree(store.data_dir / "snapshots")
         rebuild(store, MODEL, DIM, "auto", lambda _: None)
-        damaged = store.snapshots(kind)[0]
+        damaged = store.snapshots.of_kind(kind)[0]
         _harm(store.data_dir / damaged.path, harm, file)
         said: list[str] = []
         with open_quietly(store, said=said) as indexes:
@@ -82,14 +82,14 @@ def test_a_damaged_snapshot_is_never_trusted_and_never_fatal(
             }
         assert f"the {kind} index snapshot" in said[0]
         assert "not used" in said[0]
-        assert damaged not in store.snapshots(kind), "what is damaged is forgotten"
+        assert damaged not in store.snapshots.of_kind(kind), "what is damaged is forgotten"
         with open_quietly(store) as again:
             assert not again.rebuilt, "what was built is kept for the next process"
 
 
 def _files(store: Store, kind: snapshot.Kind) -> list[str]:
     """One file of each sort; a segment's name is another each time."""
-    directory = store.data_dir / store.snapshots(kind)[0].path
+    directory = store.data_dir / store.snapshots.of_kind(kind)[0].path
     return sorted(
         {f"*{file.suffix}" if kind == "lexical" else file.name for file in directory.iterdir()}
     )
@@ -118,7 +118,7 @@ def _harm(directory: Path, harm: str, pattern: str | None) -> None:
 def test_a_snapshot_that_hashes_right_and_is_no_index_is_built_anew(store: Store) -> None:
     published(store)
     for kind in ("dense", "lexical"):
-        config = store.snapshots(kind)[0].config
+        config = store.snapshots.of_kind(kind)[0].config
         snapshot.publish(
             store,
             kind,
@@ -147,9 +147,9 @@ def test_a_snapshot_whose_words_were_broken_in_another_way_is_built_anew(store: 
     """As after an update of the product: "schema 2" broke Thai at every vowel sign."""
     commit(store, "/th.txt", "พนักงานมีสิทธิลาพักร้อนได้ปีละสิบวัน", language="th")
     refresh_snapshots(store, MODEL, DIM, "auto", lambda _: None)
-    for recorded in store.snapshots("lexical"):
-        store.forget_snapshot(recorded.path)
-        store.record_snapshot(replace(recorded, config="schema 2"))
+    for recorded in store.snapshots.of_kind("lexical"):
+        store.snapshots.forget(recorded.path)
+        store.snapshots.record(replace(recorded, config="schema 2"))
     with open_quietly(store) as indexes:
         assert indexes.rebuilt
         assert len(indexes.lexical.search("พักร้อน", 10, DOCS)) == 1
@@ -161,13 +161,13 @@ def test_snapshots_ahead_of_the_store_are_not_used(store: Store, tmp_path: Path)
     commit(store, "/a.txt", "notice")
     backup = tmp_path / "backup.db"
     published(store)
-    snapshots = [*store.snapshots("dense"), *store.snapshots("lexical")]
+    snapshots = [*store.snapshots.of_kind("dense"), *store.snapshots.of_kind("lexical")]
     data_dir = tmp_path / "other"
     shutil.copytree(store.data_dir / "snapshots", data_dir / "snapshots")
     with Store.open(f"sqlite:///{backup}", data_dir=data_dir) as older:
         commit(older, "/b.txt", "travel")
         for ahead in snapshots:
-            older.record_snapshot(ahead)
+            older.snapshots.record(ahead)
         with open_quietly(older) as indexes:
             assert found(indexes, older, "notice travel") == {"travel"}
             level(indexes, older)
@@ -178,7 +178,7 @@ def test_half_a_pair_of_snapshots_is_not_used_alone(store: Store) -> None:
     published(store)
     commit(store, "/later.txt", "a later notice")
     with open_quietly(store) as indexes:
-        config = store.snapshots("dense")[0].config
+        config = store.snapshots.of_kind("dense")[0].config
         snapshot.publish(store, "dense", indexes.seq, config, indexes.dense.save)
     with open_quietly(store) as indexes:
         assert not indexes.rebuilt, "the pair before it is"
@@ -220,10 +220,10 @@ def test_the_type_of_the_dense_index_follows_the_number_of_chunks(
 ) -> None:
     monkeypatch.setattr("rag.search.dense.IVF_FROM", 10)
     published(store)
-    assert store.snapshots("dense")[0].config == f"{MODEL} flat {FORMATS['flat']}"
+    assert store.snapshots.of_kind("dense")[0].config == f"{MODEL} flat {FORMATS['flat']}"
     commit(store, "/long.txt", *(f"rule {n}" for n in range(20)))
     refresh_snapshots(store, MODEL, DIM, "auto", lambda _: None)
-    assert store.snapshots("dense")[0].config == f"{MODEL} ivf {FORMATS['ivf']}"
+    assert store.snapshots.of_kind("dense")[0].config == f"{MODEL} ivf {FORMATS['ivf']}"
     with open_quietly(store) as indexes:
         assert not indexes.rebuilt
         assert indexes.dense.kind == "ivf"

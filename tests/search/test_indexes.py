@@ -139,7 +139,7 @@ def test_leftovers_of_dead_processes_are_cleared_and_those_of_living_ones_are_no
     with open_quietly(store):
         assert not any(leftover.exists() for leftover in leftovers)
         assert all(folder.exists() for folder in mine)
-        assert all((store.data_dir / s.path).exists() for s in store.snapshots("dense"))
+        assert all((store.data_dir / s.path).exists() for s in store.snapshots.of_kind("dense"))
     commit(store, "/a.txt", "notice")
     level(alive, store)
     alive.close()

@@ -107,15 +107,15 @@ def test_documents_of_another_model_are_named(store: Store) -> None:
 
 
 def test_verifying_writes_no_snapshot_and_leaves_no_folder(store: Store) -> None:
-    before = store.snapshots("dense")
+    before = store.snapshots.of_kind("dense")
     commit(store, "/later.txt", "after the snapshot")
     problems(store)
-    assert store.snapshots("dense") == before
+    assert store.snapshots.of_kind("dense") == before
     assert list((store.data_dir / "work").iterdir()) == []
 
 
 def test_a_damaged_snapshot_is_a_problem_once(store: Store) -> None:
-    file = store.data_dir / store.snapshots("dense")[0].path / "vectors.faiss"
+    file = store.data_dir / store.snapshots.of_kind("dense")[0].path / "vectors.faiss"
     data = bytearray(file.read_bytes())
     data[-1] ^= 1
     file.write_bytes(bytes(data))

@@ -196,14 +196,14 @@ def test_several_processes_add_to_one_chain(store: Store, url: str, data_dir: Pa
 
 def test_a_change_that_fails_leaves_no_record(store: Store) -> None:
     with pytest.raises(BadRequest):
-        store.add_principal("user", "no name at all")
+        store.permissions.add_principal("user", "no name at all")
     assert records(store) == []
 
 
 def _people(store: Store) -> None:
     commit(store, "/a", "one")
-    store.add_principal("user", "ann")
-    store.add_principal("group", "hr")
+    store.permissions.add_principal("user", "ann")
+    store.permissions.add_principal("group", "hr")
 
 
 def _signed_in(store: Store) -> str:
@@ -236,20 +236,26 @@ def built(found: Sequence[Unembedded]) -> Vectors:
 
 
 ACTS: dict[str, Callable[[Store], object]] = {
-    "principal_added": lambda s: s.add_principal("user", "bob"),
-    "principal_removed": lambda s: s.remove_principal("user", "ann"),
-    "disabled": lambda s: s.set_disabled("ann", True),
-    "enabled": lambda s: s.set_disabled("ann", False),
-    "joined": lambda s: s.join_group("hr", ["ann"]),
-    "left": lambda s: (s.join_group("hr", ["ann"]), s.leave_group("hr", ["ann"])),
-    "granted": lambda s: s.grant("docs", "user:ann", "read"),
-    "revoked": lambda s: (s.grant("docs", "group:hr", "read"), s.revoke("docs", "group:hr")),
-    "limited": lambda s: s.limit("docs", "/a", ["user:ann"]),
-    "limits_synced": lambda s: s.sync_limits("docs", Said(["/"], {"/": ("user:ann",)})),
+    "principal_added": lambda s: s.permissions.add_principal("user", "bob"),
+    "principal_removed": lambda s: s.permissions.remove_principal("user", "ann"),
+    "disabled": lambda s: s.permissions.set_disabled("ann", True),
+    "enabled": lambda s: s.permissions.set_disabled("ann", False),
+    "joined": lambda s: s.permissions.join_group("hr", ["ann"]),
+    "left": lambda s: (
+        s.permissions.join_group("hr", ["ann"]),
+        s.permissions.leave_group("hr", ["ann"]),
+    ),
+    "granted": lambda s: s.permissions.grant("docs", "user:ann", "read"),
+    "revoked": lambda s: (
+        s.permissions.grant("docs", "group:hr", "read"),
+        s.permissions.revoke("docs", "group:hr"),
+    ),
+    "limited": lambda s: s.permissions.limit("docs", "/a", ["user:ann"]),
+    "limits_synced": lambda s: s.permissions.sync_limits("docs", Said(["/"], {"/": ("user:ann",)})),
     "ingested": lambda s: commit_mail(s, "/m.eml", "b.txt"),
     "moved": lambda s: s.move_source("docs", "/a", source("/b", "one")),
     "removed": lambda s: s.remove_sources("docs", ["/a"]),
-    "blocked_purged": lambda s: s.purge_withheld(),
+    "blocked_purged": lambda s: s.withheld.purge(),
     "sign_in": lambda s: s.signing.begin(s.user_number("ann"), "password"),
     "sign_out": lambda s: (_signed_in(s), s.signing.end_all(s.user_number("ann"))),
     "link_made": lambda s: s.signing.link("operator"),
@@ -317,11 +323,11 @@ def test_the_grants_of_the_first_admin_are_recorded(store: Store) -> None:
 
 
 def test_a_membership_that_the_directory_can_take_back_no_more_is_recorded(store: Store) -> None:
-    store.add_principal("group", "hr")
+    store.permissions.add_principal("group", "hr")
     store.directory.known_as(Vouched("i", "7", "eve", ("hr",)), Terms())
     eve, before = store.user_number("eve"), store.audit.head().seq
-    store.join_group("hr", ["eve"])
-    store.join_group("hr", ["eve"])
+    store.permissions.join_group("hr", ["eve"])
+    store.permissions.join_group("hr", ["eve"])
     [record] = records(store, after=before)
     assert (record.kind, record.detail["principals"], record.detail["kept"]) == (
         "joined",
@@ -334,10 +340,10 @@ def test_what_changes_nothing_leaves_none(chain: Store) -> None:
     _people(chain)
     before = chain.audit.head().seq
     commit(chain, "/a", "one")
-    assert chain.revoke("docs", "user:ann") is False
-    chain.join_group("hr", [])
-    assert chain.leave_group("hr", ["ann"]) == []
-    chain.sync_limits("docs", Said(["/"]))
+    assert chain.permissions.revoke("docs", "user:ann") is False
+    chain.permissions.join_group("hr", [])
+    assert chain.permissions.leave_group("hr", ["ann"]) == []
+    chain.permissions.sync_limits("docs", Said(["/"]))
     chain.remove_sources("docs", ["/nowhere"])
     assert records(chain, after=before) == []
 
@@ -352,8 +358,8 @@ def test_a_file_that_failed_is_recorded_as_a_failure(chain: Store) -> None:
 def test_records_name_nobody_and_no_path(chain: Store) -> None:
     """So that whoever is forgotten need not be cut out of the chain."""
     _people(chain)
-    chain.limit("docs", "/a", ["user:ann"])
-    chain.remove_principal("user", "ann")
+    chain.permissions.limit("docs", "/a", ["user:ann"])
+    chain.permissions.remove_principal("user", "ann")
     with sqlite3.connect(chain.data_dir / "citadel.db") as database:
         stored = [row[0] for row in database.execute("SELECT record FROM audit")]
     database.close()

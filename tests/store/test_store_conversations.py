@@ -70,9 +70,9 @@ def ann(store: Store) -> int:
     """A user who may read two documents."""
     commit(store, "/docs/leave", "The leave is 28 days.")
     commit(store, "/docs/pay", "The pay is 900 euros.")
-    store.add_principal("user", "ann")
-    store.add_principal("user", "bob")
-    store.grant("docs", "user:ann", "read")
+    store.permissions.add_principal("user", "ann")
+    store.permissions.add_principal("user", "bob")
+    store.permissions.grant("docs", "user:ann", "read")
     return store.user_number("ann")
 
 
@@ -119,13 +119,13 @@ def test_an_answer_whose_document_may_not_be_read_now_is_withheld(
     store.conversations.append(ann, talk.id, answer(LEAVE))
     store.conversations.append(ann, talk.id, answer(question="And then?"))
     if how == "revoked":
-        store.revoke("docs", "user:ann")
+        store.permissions.revoke("docs", "user:ann")
     elif how == "limited":
-        store.limit("docs", "/docs/leave", ["user:bob"])
+        store.permissions.limit("docs", "/docs/leave", ["user:bob"])
     elif how == "deleted":
         store.remove_sources("docs", ["/docs/leave"])
     else:
-        store.set_disabled("ann", True)
+        store.permissions.set_disabled("ann", True)
     access = store.access_of_number(ann)
     first, then = store.conversations.turns(access, ann, talk.id)
     assert (first.answer["answer"], first.withheld) == ("", WHOLE)
@@ -139,16 +139,16 @@ def test_an_answer_whose_document_may_not_be_read_now_is_withheld(
 def test_a_right_that_comes_back_brings_the_answer_back(store: Store, ann: int) -> None:
     talk = store.conversations.create(ann)
     store.conversations.append(ann, talk.id, answer(LEAVE))
-    store.revoke("docs", "user:ann")
+    store.permissions.revoke("docs", "user:ann")
     assert seen(store, ann, talk.id) == [("", WHOLE)]
-    store.grant("docs", "user:ann", "read")
+    store.permissions.grant("docs", "user:ann", "read")
     assert seen(store, ann, talk.id) == [(LEAVE[1], "")]
 
 
 def test_what_quotes_other_documents_stays_and_is_counted_anew(store: Store, ann: int) -> None:
     talk = store.conversations.create(ann)
     store.conversations.append(ann, talk.id, answer(LEAVE, PAY, (2, "It is paid monthly.")))
-    store.limit("docs", "/docs/leave", ["user:bob"])
+    store.permissions.limit("docs", "/docs/leave", ["user:bob"])
     access = store.access_of_number(ann)
     [turn] = store.conversations.turns(access, ann, talk.id)
     assert turn.withheld == PARTS
@@ -171,7 +171,7 @@ def test_beside_something_withheld_only_what_is_borne_out_stays(store: Store, an
     talk = store.conversations.create(ann)
     store.conversations.append(ann, talk.id, written)
     assert seen(store, ann, talk.id) == [(written["answer"], "")]
-    store.limit("docs", "/docs/leave", ["user:bob"])
+    store.permissions.limit("docs", "/docs/leave", ["user:bob"])
     assert seen(store, ann, talk.id) == [(PAY[1], PARTS)]
 
 
@@ -185,7 +185,7 @@ def test_a_heading_stays_with_the_sentences_around_it(store: Store, ann: int) ->
         last[edge] += len(heading)
     talk = store.conversations.create(ann)
     store.conversations.append(ann, talk.id, written)
-    store.limit("docs", "/docs/leave", ["user:bob"])
+    store.permissions.limit("docs", "/docs/leave", ["user:bob"])
     assert seen(store, ann, talk.id) == [
         ("The pay is 900 euros.\n\nPayment\n\nIt is paid monthly.", PARTS)
     ]
@@ -207,7 +207,7 @@ def test_what_is_not_borne_out_goes_with_anything_that_may_have_been_its_source(
             store.conversations.append(ann, talk.id, answer(LEAVE))
             store.conversations.append(ann, talk.id, said)
     assert (written["answer"], "") in seen(store, ann, talk.id)
-    store.limit("docs", "/docs/leave", ["user:bob"])
+    store.permissions.limit("docs", "/docs/leave", ["user:bob"])
     now = seen(store, ann, talk.id)
     assert (supported["answer"], "") in now
     assert now[-1] == (PAY[1], PARTS)
@@ -226,7 +226,7 @@ def test_a_query_goes_with_what_was_read_before_it_though_nothing_cites_it(
         return [turn.answer["searched"]["query"] for turn in turns]
 
     assert queries() == ["rewritten And then?"]
-    store.limit("docs", "/docs/leave", ["user:bob"])
+    store.permissions.limit("docs", "/docs/leave", ["user:bob"])
     assert queries() == ["And then?"], "the model that wrote it had read of the leave"
 
 
@@ -235,7 +235,7 @@ def test_spans_that_cannot_be_told_apart_withhold_everything(store: Store, ann: 
     tangled["citations"][1]["answer_start"] -= 10
     talk = store.conversations.create(ann)
     store.conversations.append(ann, talk.id, tangled)
-    store.limit("docs", "/docs/leave", ["user:bob"])
+    store.permissions.limit("docs", "/docs/leave", ["user:bob"])
     assert seen(store, ann, talk.id) == [("", WHOLE)]
 
 
@@ -247,7 +247,7 @@ def test_related_passages_are_held_against_access_too(store: Store, ann: int) ->
     ]
     talk = store.conversations.create(ann)
     store.conversations.append(ann, talk.id, nothing)
-    store.limit("docs", "/docs/leave", ["user:bob"])
+    store.permissions.limit("docs", "/docs/leave", ["user:bob"])
     [turn] = store.conversations.turns(store.access_of_number(ann), ann, talk.id)
     assert [(hit["rank"], hit["text"]) for hit in turn.answer["related"]] == [(1, PAY[1])]
     assert turn.withheld == PARTS
@@ -318,7 +318,7 @@ def test_whoever_is_removed_leaves_no_conversation(store: Store, ann: int) -> No
     talk = store.conversations.create(ann)
     store.conversations.append(ann, talk.id, answer(LEAVE))
     store.idempotency.claim(ann, "key", "sha")
-    store.remove_principal("user", "ann")
+    store.permissions.remove_principal("user", "ann")
     with pytest.raises(NotFound):
         store.conversations.owner_of(talk.id)
     with store._database.read() as connection:
@@ -383,7 +383,7 @@ def test_no_word_of_a_closed_document_is_in_any_answer_whatever_its_shape(
             for number in rng.choices((1, 2), k=rng.randrange(3))
         ]
         store.conversations.append(ann, talk.id, said)
-    store.limit("docs", "/docs/leave", ["user:bob"])
+    store.permissions.limit("docs", "/docs/leave", ["user:bob"])
     access = store.access_of_number(ann)
     turns = store.conversations.turns(access, ann, talk.id)
     told = str(turns) + str(store.conversations.history(access, ann, talk.id, 50))

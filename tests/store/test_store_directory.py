@@ -12,7 +12,7 @@ ANN = Vouched(ISSUER, "subject-1", "ann", ())
 
 
 def groups(store: Store, user: str = "ann") -> tuple[str, ...]:
-    return next(person.groups for person in store.people() if person.name == user)
+    return next(person.groups for person in store.permissions.people() if person.name == user)
 
 
 def test_who_comes_for_the_first_time_becomes_a_user_who_may_read_nothing(store: Store) -> None:
@@ -26,11 +26,11 @@ def test_who_comes_for_the_first_time_becomes_a_user_who_may_read_nothing(store:
 def test_a_new_name_in_the_directory_changes_nothing_here(store: Store) -> None:
     number = store.directory.known_as(ANN)
     assert store.directory.known_as(replace(ANN, name="ann.jones")) == number
-    assert [person.name for person in store.people()] == ["ann"]
+    assert [person.name for person in store.permissions.people()] == ["ann"]
 
 
 def test_a_local_user_of_the_same_name_is_not_taken_over(store: Store) -> None:
-    store.add_principal("user", "ann")
+    store.permissions.add_principal("user", "ann")
     with pytest.raises(Forbidden, match="already") as refused:
         store.directory.known_as(ANN)
     assert f"citadel user identity ann {ISSUER} subject-1" in refused.value.hint
@@ -48,7 +48,7 @@ def test_another_person_of_the_same_name_does_not_become_the_first(store: Store)
 
 def test_who_is_removed_and_comes_again_inherits_nothing(store: Store) -> None:
     first = store.directory.known_as(ANN)
-    store.remove_principal("user", "ann")
+    store.permissions.remove_principal("user", "ann")
     assert store.directory.known_as(ANN) > first
 
 
@@ -57,16 +57,16 @@ def test_without_sign_up_only_who_was_linked_comes_in(store: Store) -> None:
     with pytest.raises(Forbidden, match="no user here") as refused:
         store.directory.known_as(ANN, terms)
     assert "citadel user add ann" in refused.value.hint
-    assert store.people() == []
-    store.add_principal("user", "ann")
+    assert store.permissions.people() == []
+    store.permissions.add_principal("user", "ann")
     store.directory.link("ann", ISSUER, "subject-1")
     assert store.directory.known_as(ANN, terms) == store.user_number("ann")
 
 
 def test_a_disabled_user_is_refused_and_gets_no_groups(store: Store) -> None:
-    store.add_principal("group", "hr")
+    store.permissions.add_principal("group", "hr")
     store.directory.known_as(ANN)
-    store.set_disabled("ann", True)
+    store.permissions.set_disabled("ann", True)
     with pytest.raises(Unauthorized, match="no longer in use"):
         store.directory.known_as(replace(ANN, groups=("hr",)))
     assert groups(store) == ()
@@ -79,8 +79,8 @@ def test_a_name_that_cannot_be_one_here_is_refused(store: Store) -> None:
 
 
 def test_groups_are_those_that_the_directory_names_and_that_exist(store: Store) -> None:
-    store.add_principal("group", "hr")
-    store.add_principal("group", "sales")
+    store.permissions.add_principal("group", "hr")
+    store.permissions.add_principal("group", "sales")
     store.directory.known_as(replace(ANN, groups=("hr", "unknown", "not a name!")))
     assert groups(store) == ("hr",)
     store.directory.known_as(replace(ANN, groups=("sales",)))
@@ -100,19 +100,19 @@ def test_groups_are_added_where_a_setting_says_so(store: Store) -> None:
 
 def test_what_a_command_has_given_the_directory_does_not_take(store: Store) -> None:
     for group in ("before", "after"):
-        store.add_principal("group", group)
-    store.add_principal("user", "ann")
+        store.permissions.add_principal("group", group)
+    store.permissions.add_principal("user", "ann")
     store.directory.link("ann", ISSUER, "subject-1")
-    store.join_group("before", ["ann"])
+    store.permissions.join_group("before", ["ann"])
     store.directory.known_as(replace(ANN, groups=("before", "after")))
-    store.join_group("after", ["ann"])
+    store.permissions.join_group("after", ["ann"])
     store.directory.known_as(ANN)
     assert groups(store) == ("after", "before")
 
 
 def test_a_person_is_one_user(store: Store) -> None:
     store.directory.known_as(ANN)
-    store.add_principal("user", "bob")
+    store.permissions.add_principal("user", "bob")
     with pytest.raises(BadRequest, match="'ann' already") as refused:
         store.directory.link("bob", ISSUER, "subject-1")
     assert refused.value.hint.startswith("First: citadel user unlink ann")
@@ -124,7 +124,7 @@ def test_a_person_is_one_user(store: Store) -> None:
 
 
 def test_who_is_unlinked_loses_what_came_with_the_directory(store: Store) -> None:
-    store.add_principal("group", "hr")
+    store.permissions.add_principal("group", "hr")
     store.directory.known_as(replace(ANN, groups=("hr",)))
     store.directory.unlink("ann", ISSUER, "subject-1")
     assert groups(store) == ()

@@ -24,7 +24,7 @@ def cells(store: Store) -> str:
 
 def converse(store: Store, *answers: tuple[int, str]) -> None:
     """A conversation of ann's, with a turn for each answer."""
-    store.add_principal("user", "ann")
+    store.permissions.add_principal("user", "ann")
     owner = {"principal_id": store.user_number("ann")}
     with store._database.write() as connection:
         values = {**owner, "title": "x", "created_at": NOW, "updated_at": NOW}
@@ -41,7 +41,7 @@ def test_a_document_leaves_every_table_and_the_free_space(store: Store) -> None:
     [document] = commit(store, "/a.txt", LINE)
     [other] = commit(store, "/b.txt", "Something else that nobody minds at all, really not.")
     converse(store, (document, LINE), (other, "Something else."))
-    store.limit("docs", "/a.txt", [])
+    store.permissions.limit("docs", "/a.txt", [])
     done = list(steps(store, store.erasure.begin_documents(store.erasure.of_document(document))))
     assert done == ["content", "originals", "snapshots", "space"]
     left = cells(store)
@@ -86,7 +86,7 @@ def test_what_quotes_without_citing_is_found_by_its_words(store: Store) -> None:
 def test_a_user_leaves_a_number(store: Store) -> None:
     [document] = commit(store, "/a.txt", LINE)
     converse(store, (document, "An answer."))
-    store.grant("docs", "user:ann", "read")
+    store.permissions.grant("docs", "user:ann", "read")
     store.audit.record("sign_in", outcome="failure", private={"name": "ann"})
     list(steps(store, store.erasure.begin_user("ann")))
     left = cells(store)
@@ -98,9 +98,9 @@ def test_a_user_leaves_a_number(store: Store) -> None:
 
 
 def test_a_user_who_was_removed_before_can_still_be_forgotten(store: Store) -> None:
-    store.add_principal("user", "ann")
+    store.permissions.add_principal("user", "ann")
     number = store.user_number("ann")
-    store.remove_principal("user", "ann")
+    store.permissions.remove_principal("user", "ann")
     assert store.audit.names([number]) == {number: "user:ann"}
     list(steps(store, store.erasure.begin_user("ann")))
     assert store.audit.names([number]) == {}
@@ -131,7 +131,7 @@ def test_a_turn_that_read_and_cites_nothing_goes_with_what_leans_on_it_and_was_s
     store: Store,
 ) -> None:
     [document] = commit(store, "/a.txt", LINE)
-    store.add_principal("user", "ann")
+    store.permissions.add_principal("user", "ann")
     ann, talks = store.user_number("ann"), store.conversations
     begun, other = talks.create(ann, "Works").id, talks.create(ann, "Else").id
     told = written("What of the works?", "They are to be shut.")
@@ -142,7 +142,7 @@ def test_a_turn_that_read_and_cites_nothing_goes_with_what_leans_on_it_and_was_s
     talks.append(ann, other, written("What else?", "Nothing else."))
     for question in ("What of the works?", "What else?"):
         store.feedback.give(ann, question, 1, f"A comment on {question}")
-    store.keep_withheld(
+    store.withheld.keep(
         Withheld(NOW, "Why?", "blocked", "answer", ("S1",), 0.9, "", "?", "Cut off.", (), "llama")
     )
     list(steps(store, store.erasure.begin_documents(store.erasure.of_document(document))))
@@ -160,8 +160,8 @@ def test_a_turn_that_read_and_cites_nothing_goes_with_what_leans_on_it_and_was_s
 
 
 def test_a_forgotten_user_is_in_no_record_of_what_others_did(store: Store) -> None:
-    store.add_principal("user", "ann")
-    store.add_principal("user", "anna")
+    store.permissions.add_principal("user", "ann")
+    store.permissions.add_principal("user", "anna")
     ann, operator = store.user_number("ann"), store.operator_number()
     commit(store, "/a.txt", LINE)
     store.directory.link("ann", "https://id.example", "subject-of-the-person")

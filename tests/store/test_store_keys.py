@@ -13,7 +13,7 @@ PASSWORD = "a sentence is good"
 
 @pytest.fixture
 def ann(store: Store) -> int:
-    store.add_principal("user", "ann")
+    store.permissions.add_principal("user", "ann")
     return store.user_number("ann")
 
 
@@ -49,14 +49,14 @@ def test_a_key_ends_when_it_was_said_to(url: str, data_dir: Path) -> None:
 
 def test_a_disabled_users_key_stops_and_goes_on_with_its_owner(store: Store, ann: int) -> None:
     _, text = store.keys.add(ann, "intranet", ["query"])
-    store.set_disabled("ann", True)
+    store.permissions.set_disabled("ann", True)
     assert store.keys.held(text) is None
     with pytest.raises(Forbidden, match="disabled or gone"):
         store.keys.add(ann, "another", ["query"])
-    store.set_disabled("ann", False)
+    store.permissions.set_disabled("ann", False)
     assert store.keys.held(text) is not None
-    store.remove_principal("user", "ann")
-    store.add_principal("user", "ann")
+    store.permissions.remove_principal("user", "ann")
+    store.permissions.add_principal("user", "ann")
     assert store.keys.held(text) is None
     assert store.keys.listed() == []
 

@@ -139,11 +139,11 @@ def test_snapshots_are_recorded_newest_first(store: Store) -> None:
     old = Snapshot("dense", 3, "index/dense-3", "ab", "flat")
     new = Snapshot("dense", 9, "index/dense-9", "cd", "flat")
     for snapshot in (old, new, Snapshot("lexical", 9, "index/lexical-9", "ef", "v1")):
-        store.record_snapshot(snapshot)
-    assert store.snapshots("dense") == [new, old]
+        store.snapshots.record(snapshot)
+    assert store.snapshots.of_kind("dense") == [new, old]
     again = Snapshot("dense", 12, "index/dense-3", "ee", "flat")
-    store.record_snapshot(again)
-    assert store.snapshots("dense") == [again, new]
-    store.forget_snapshot("index/dense-9")
-    store.forget_snapshot("index/never-was")
-    assert store.snapshots("dense") == [again]
+    store.snapshots.record(again)
+    assert store.snapshots.of_kind("dense") == [again, new]
+    store.snapshots.forget("index/dense-9")
+    store.snapshots.forget("index/never-was")
+    assert store.snapshots.of_kind("dense") == [again]

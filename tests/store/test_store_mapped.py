@@ -48,21 +48,21 @@ def test_a_group_stays_a_group_where_both_name_it_and_is_spelled_out_elsewhere()
 def office(store: Store) -> Store:
     """ann and bob are in hr, bob is in tax, all read the collection."""
     for name in ("ann", "bob", "cyd"):
-        store.add_principal("user", name)
+        store.permissions.add_principal("user", name)
     for name in ("hr", "tax"):
-        store.add_principal("group", name)
-    store.join_group("hr", ["ann", "bob"])
-    store.join_group("tax", ["bob"])
+        store.permissions.add_principal("group", name)
+    store.permissions.join_group("hr", ["ann", "bob"])
+    store.permissions.join_group("tax", ["bob"])
     for uri in ALL:
         commit(store, uri, f"text of {uri}", collection="docs")
     for who in (ANN, BOB, "user:cyd"):
-        store.grant("docs", who, "read")
+        store.permissions.grant("docs", who, "read")
     return store
 
 
 def synced(store: Store, by_system: dict[str, Readers], **said: object) -> int:
     whole = Said(["/d"], by_system=OPEN | by_system, mapped=["/d"])
-    return store.sync_limits("docs", replace(whole, **said))
+    return store.permissions.sync_limits("docs", replace(whole, **said))
 
 
 def seen(store: Store, user: str) -> str:
@@ -72,7 +72,7 @@ def seen(store: Store, user: str) -> str:
 
 
 def rules(store: Store) -> dict[str, Readers]:
-    return {limit.uri: limit.principals for limit in store.limits()}
+    return {limit.uri: limit.principals for limit in store.permissions.limits()}
 
 
 def test_a_rule_is_written_where_a_place_differs_from_its_folder(office: Store) -> None:
@@ -81,7 +81,7 @@ def test_a_rule_is_written_where_a_place_differs_from_its_folder(office: Store) 
     assert rules(office) == {"/d": None, "/d/hr": (HR,), "/d/hr/c": (ANN,)}
     assert [seen(office, name) for name in ("ann", "bob", "cyd")] == ["abce", "abe", "a"]
     assert synced(office, {**closed, "/d/hr/c": (ANN,)}) == 0
-    office.leave_group("hr", ["bob"])
+    office.permissions.leave_group("hr", ["bob"])
     assert seen(office, "bob") == "a", "in force without a sync"
     assert synced(office, {}) == 3
     assert rules(office) == {"/d": None}
@@ -89,11 +89,11 @@ def test_a_rule_is_written_where_a_place_differs_from_its_folder(office: Store) 
 
 def test_what_a_command_says_must_let_through_as_well(office: Store) -> None:
     synced(office, {"/d/hr/c": (ANN,)})
-    assert office.limit("docs", "/d/hr", [TAX]) == 3
+    assert office.permissions.limit("docs", "/d/hr", [TAX]) == 3
     assert [seen(office, name) for name in ("ann", "bob", "cyd")] == ["a", "abe", "a"]
     assert synced(office, {"/d/hr/c": (ANN,), "/d/hr/b": (HR, TAX)}) == 0
     assert rules(office) == {"/d": None, "/d/hr": (TAX,), "/d/hr/c": ()}
-    office.limit("docs", "/d/hr", [HR])
+    office.permissions.limit("docs", "/d/hr", [HR])
     synced(office, {"/d/hr/c": (ANN,)})
     assert [seen(office, name) for name in ("ann", "bob", "cyd")] == ["abce", "abe", "a"]
 
@@ -122,10 +122,10 @@ def test_in_no_world_does_anyone_read_more_or_less_than_all_that_is_said(
             kept = {uri: named for uri, named in commands.items() if not below(uri, place)}
             commands = kept | {place: some()}
             before = {user: {*seen(office, user)} for user in ("ann", "bob", "cyd")}
-            office.limit("docs", place, commands[place])
+            office.permissions.limit("docs", place, commands[place])
             if commands[place] is None and place not in rules(office):
                 del commands[place]  # nothing was limited there that could be lifted
-            if place not in ALL and office.mapped_roots("docs"):
+            if place not in ALL and office.permissions.mapped_roots("docs"):
                 for user, letters in before.items():
                     assert {*seen(office, user)} <= letters
         synced(office, by_system, by_file=by_file)
@@ -153,15 +153,17 @@ def test_commands_and_files_are_both_in_force_in_whatever_order_they_come(
         readers = named if chance.random() < 0.7 else None
         if chance.random() < 0.5:
             place = chance.choice([*OPEN])
-            office.limit("docs", place, readers)
+            office.permissions.limit("docs", place, readers)
             commands = {uri: who for uri, who in commands.items() if not below(uri, place)}
             commands |= {place: readers}
         else:
             folder = chance.choice(("/", "/d", "/d/hr", "/d/hr/x"))
             by_file = {uri: who for uri, who in by_file.items() if uri != folder}
             by_file |= {folder: readers} if chance.random() < 0.7 else {}
-            office.sync_limits("docs", Said([chance.choice(("/d", "/d/hr/x"))], by_file=by_file))
-            office.sync_limits("docs", Said(["/d"], by_file=by_file))
+            office.permissions.sync_limits(
+                "docs", Said([chance.choice(("/d", "/d/hr/x"))], by_file=by_file)
+            )
+            office.permissions.sync_limits("docs", Said(["/d"], by_file=by_file))
         for user in ("ann", "bob", "cyd"):
             mine = {f"user:{user}", *(f"group:{g}" for g in groups if user in groups[g])}
             expected = ""
@@ -175,15 +177,15 @@ def test_commands_and_files_are_both_in_force_in_whatever_order_they_come(
 def test_a_file_that_moves_takes_its_limit_to_where_a_file_speaks_of_its_folder(
     office: Store,
 ) -> None:
-    office.limit("docs", "/d/a", [HR])
-    office.sync_limits("docs", Said(["/d"], by_file={"/d/hr": (TAX,)}))
+    office.permissions.limit("docs", "/d/a", [HR])
+    office.permissions.sync_limits("docs", Said(["/d"], by_file={"/d/hr": (TAX,)}))
     office.move_source("docs", "/d/a", source("/d/hr/a", "text of /d/a"))
     assert [seen(office, name) for name in ("ann", "bob", "cyd")] == ["", "abce", ""]
 
 
 def test_a_limit_on_a_folder_around_mapped_ones_opens_nothing_in_them(office: Store) -> None:
     synced(office, {"/d/hr/c": (ANN,)})
-    office.limit("docs", "/", None)
+    office.permissions.limit("docs", "/", None)
     assert seen(office, "bob") == "abe"
 
 
@@ -193,15 +195,15 @@ def below(uri: str, place: str) -> bool:
 
 def test_lifting_a_limit_lifts_no_permissions(office: Store) -> None:
     synced(office, {"/d/hr/c": (ANN,)})
-    office.limit("docs", "/d", None)
+    office.permissions.limit("docs", "/d", None)
     assert [seen(office, name) for name in ("ann", "bob")] == ["abce", "abe"]
-    assert office.mapped_roots("docs") == ["/d"]
+    assert office.permissions.mapped_roots("docs") == ["/d"]
     assert synced(office, {"/d/hr/c": (ANN,)}) == 0
 
 
 def test_a_command_about_one_file_decides_alone(office: Store) -> None:
     synced(office, {"/d/hr/c": (ANN,)})
-    office.limit("docs", "/d/hr/c", [BOB])
+    office.permissions.limit("docs", "/d/hr/c", [BOB])
     assert synced(office, {"/d/hr/c": (ANN,)}) == 0
     assert [seen(office, name) for name in ("ann", "bob")] == ["abe", "abce"]
 
@@ -219,18 +221,18 @@ def test_where_nobody_can_look_what_was_said_holds_on_but_only_for_those_who_get
     synced(office, {"/d/hr/x": (HR,), "/d/hr/x/e": (HR,)})
     unread = dict.fromkeys(("/d", "/d/a")) | {"/d/hr": (TAX,)}
     whole = Said(["/d"], by_system=unread, mapped=["/d"], unread=["/d/hr"])
-    office.sync_limits("docs", whole)
+    office.permissions.sync_limits("docs", whole)
     assert rules(office) == {"/d": None, "/d/hr": (TAX,), "/d/hr/x": (BOB,)}
 
 
 def test_what_is_mapped_is_known_until_it_is_said_otherwise(office: Store) -> None:
-    assert office.mapped_roots("docs") == []
+    assert office.permissions.mapped_roots("docs") == []
     synced(office, {"/d/a": ()})
-    assert office.mapped_roots("docs") == ["/d"]
-    office.sync_limits("docs", Said(["/d/hr"]))
-    assert office.mapped_roots("docs") == ["/d"]
-    office.sync_limits("docs", Said(["/"]))
-    assert (office.mapped_roots("docs"), rules(office)) == ([], {})
+    assert office.permissions.mapped_roots("docs") == ["/d"]
+    office.permissions.sync_limits("docs", Said(["/d/hr"]))
+    assert office.permissions.mapped_roots("docs") == ["/d"]
+    office.permissions.sync_limits("docs", Said(["/"]))
+    assert (office.permissions.mapped_roots("docs"), rules(office)) == ([], {})
 
 
 def test_who_is_gone_is_left_out_of_what_permissions_say(office: Store) -> None:
@@ -242,9 +244,9 @@ def test_a_file_that_moves_has_the_permissions_of_its_new_place(office: Store) -
     synced(office, {"/d/a": (ANN,)})
     there = {uri: None for uri in OPEN if uri != "/d/a"} | {"/d/hr/a": None}
     whole = Said(["/d"], by_system=there, mapped=["/d"])
-    office.sync_limits("docs", whole, prune=False)
+    office.permissions.sync_limits("docs", whole, prune=False)
     office.move_source("docs", "/d/a", source("/d/hr/a", "text of /d/a"))
-    office.sync_limits("docs", whole)
+    office.permissions.sync_limits("docs", whole)
     assert (seen(office, "bob"), rules(office)) == ("abce", {"/d": None})
 
 

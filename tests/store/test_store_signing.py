@@ -40,7 +40,7 @@ def store(url: str, data_dir: Path, time: Time) -> Iterator[Store]:
     with Store.open(url, data_dir=data_dir, clock=time) as store:
         store.passwords = Passwords(store._database, time, QUICK)
         for name in ("ann", "bob"):
-            store.add_principal("user", name)
+            store.permissions.add_principal("user", name)
         yield store
 
 
@@ -154,16 +154,16 @@ def test_a_link_signs_in_once_and_not_after_an_hour(store: Store, time: Time) ->
 def test_who_is_disabled_or_gone_is_signed_out_and_stays_so(store: Store) -> None:
     ann = store.user_number("ann")
     session, link = store.signing.begin(ann, "link"), store.signing.link(ann)
-    store.set_disabled("ann", True)
+    store.permissions.set_disabled("ann", True)
     for refused in (store.signing.begin, store.signing.link):
         with pytest.raises(Forbidden, match="no longer in use"):
             refused(ann, *(["link"] if refused == store.signing.begin else []))
-    store.set_disabled("ann", False)
+    store.permissions.set_disabled("ann", False)
     assert owner_of(store, session) is None
     assert store.signing.redeem(link) is None
     again = store.signing.begin(ann, "link")
-    store.remove_principal("user", "ann")
-    store.add_principal("user", "ann")
+    store.permissions.remove_principal("user", "ann")
+    store.permissions.add_principal("user", "ann")
     assert owner_of(store, again) is None
 
 
@@ -178,7 +178,7 @@ def test_a_password_is_known_again_and_nothing_else_is(store: Store) -> None:
         *(("bob", ""), ("Ann", PASSWORD), ("nobody", ""), ("operator", PASSWORD), ("", "")),
     ):
         assert store.passwords.check(name, password) is None
-    store.set_disabled("ann", True)
+    store.permissions.set_disabled("ann", True)
     assert store.passwords.check("ann", PASSWORD) is None
 
 
@@ -189,7 +189,7 @@ def test_one_password_is_one_however_a_keyboard_sends_it(store: Store) -> None:
 
 @pytest.mark.parametrize("backend", ["sqlite"])
 def test_a_password_against_the_rules_is_refused(store: Store, backend: str) -> None:
-    store.add_principal("user", "ann.example.com")
+    store.permissions.add_principal("user", "ann.example.com")
     for password, said in (
         ("eleven char", "11 characters only"),
         ("", "0 characters only"),
@@ -240,25 +240,25 @@ def test_a_hash_of_weaker_times_is_renewed_at_the_next_check(store: Store, backe
 
 def test_the_role_of_a_group_counts_for_its_members(store: Store) -> None:
     ann = store.user_number("ann")
-    store.add_principal("group", "board")
+    store.permissions.add_principal("group", "board")
     store.accounts.give_role("group:board", "auditor")
     store.accounts.give_role("user:ann", "admin")
     store.accounts.give_role("user:ann", "admin")
     assert store.accounts.standing(ann) == {"admin"}
-    store.join_group("board", ["ann"])
+    store.permissions.join_group("board", ["ann"])
     assert store.accounts.standing(ann) == {"admin", "auditor"}
     assert store.accounts.roles() == {"user:ann": ("admin",), "group:board": ("auditor",)}
     assert store.accounts.take_role("group:board", "auditor")
     assert not store.accounts.take_role("group:board", "auditor")
     assert store.accounts.standing(ann) == {"admin"}
-    store.set_disabled("ann", True)
+    store.permissions.set_disabled("ann", True)
     assert store.accounts.standing(ann) is None
 
 
 def test_the_first_admin_is_made_once(store: Store) -> None:
     assert store.accounts.first_admin() is None, "there are users"
     for name in ("ann", "bob"):
-        store.remove_principal("user", name)
+        store.permissions.remove_principal("user", name)
     assert store.accounts.first_admin() is None, "there have been some"
 
 
@@ -268,5 +268,5 @@ def test_the_first_admin_manages_what_there_is(url: str, data_dir: Path) -> None
         assert store.accounts.first_admin() is None
         account = store.accounts.account(store.user_number("admin"))
         assert (account.roles, account.collections) == ({"admin"}, {})
-        store.remove_principal("user", "admin")
+        store.permissions.remove_principal("user", "admin")
         assert store.accounts.first_admin() is None
