@@ -2,7 +2,8 @@
 
 In: requests under `/v1` and at `/mcp`. Out: JSON, SSE and files. What this room does not know: SQL,
 indexes, how a question is answered. It calls `rag.appliance` and `rag.store`, and hands every call
-the `Access` of its caller.
+the `Access` of its caller. `border` is what every call passes, `routes` has the routes, `bodies`
+what they take and answer.
 
     method path                                     answers with
     POST   /v1/search                               {query, hits, timings_ms}
@@ -78,20 +79,21 @@ A conversation is its owner's alone: {id, title, created_at, updated_at, n_turns
 question with `conversation_id` becomes its next turn (`turn_id`) when its answer is finished; a
 caller who leaves before leaves no turn.
 
-`Idempotency-Key` makes a write that is sent twice be done once; see `rag.api.idempotency` for the
-routes that take it. Lists have opaque cursors (`rag.api.cursors`).
+`Idempotency-Key` makes a write that is sent twice be done once; see `rag.api.border.idempotency`
+for the routes that take it. Lists have opaque cursors (`rag.api.bodies.cursors`).
 
 Every failure is an RFC 9457 problem (`application/problem+json`): {type, title, status, detail,
 instance, hint, request_id}, and for 422 also `errors` [{where, message}]. While store, indexes and
 model are loading, `/v1` answers 503 with Retry-After.
 
 At `/v1/chat/completions` and `/v1/models` a problem has an `error` as well, as OpenAI's clients
-read it, and what is not valid is 400. For what they take see `rag.api.chat_models`, for the tools
-at `/mcp` see `rag.api.mcp_tools`.
+read it, and what is not valid is 400. For what they take see `rag.api.bodies.chat_models`, for the
+tools at `/mcp` see `rag.api.routes.mcp_tools`.
 
 `POST /v1/login-links` takes {user?}: a user's link, or the operator's. A user gets 403 from what is
 the operator's alone, and finds nothing of what may not be read; counts leave it out as well.
 
-Who may call: see `rag.api.auth`. The page calls `$CITADEL_API_URL` with the session cookie of its
-visitor and holds no token of its own; browsers sign in at `$CITADEL_PUBLIC_URL`, where that is set.
+Who may call: see `rag.api.border.auth`. The page calls `$CITADEL_API_URL` with the session cookie
+of its visitor and holds no token of its own; browsers sign in at `$CITADEL_PUBLIC_URL`, where that
+is set.
 """

@@ -10,7 +10,15 @@ from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from rag.api import (
+from rag.api.backing import Backing
+from rag.api.border.auth import Gate
+from rag.api.border.idempotency import Idempotency
+from rag.api.border.middleware import Border
+from rag.api.border.problems import on_error
+from rag.api.border.quotas import Quotas, Shares
+from rag.api.company import Company
+from rag.api.renderer import Renderer
+from rag.api.routes import (
     about,
     ask,
     audit,
@@ -28,16 +36,8 @@ from rag.api import (
     people,
     permissions,
 )
-from rag.api.about import DISTRIBUTION
-from rag.api.auth import Gate
-from rag.api.backing import Backing
-from rag.api.border import Border
-from rag.api.company import Company
-from rag.api.idempotency import Idempotency
-from rag.api.mcp_server import McpServer
-from rag.api.problems import on_error
-from rag.api.quotas import Quotas, Shares
-from rag.api.renderer import Renderer
+from rag.api.routes.about import DISTRIBUTION
+from rag.api.routes.mcp_server import McpServer
 from rag.api.runner import Runner
 from rag.appliance import Appliance
 from rag.errors import CitadelError

@@ -7,7 +7,7 @@ from typing import Annotated
 from anyio import to_thread
 from fastapi import Depends, Request
 
-from rag.api.auth import Caller
+from rag.api.border.auth import Caller
 from rag.appliance import Appliance
 from rag.errors import CitadelError, NotReady
 from rag.text import question_language

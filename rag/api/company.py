@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
-from rag.api.proxied import Proxied
+from rag.api.border.proxied import Proxied
 from rag.secret import kept_secret
 from rag.settings import Settings
 from rag.store import Terms

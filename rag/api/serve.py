@@ -16,10 +16,10 @@ from fastapi import FastAPI
 from rag.api.address import Address, base_url, names_elsewhere, published
 from rag.api.app import create_app
 from rag.api.backing import Backing
+from rag.api.border.quotas import Shares
+from rag.api.border.tokens import api_token
 from rag.api.company import Company
 from rag.api.page import Page
-from rag.api.quotas import Shares
-from rag.api.tokens import api_token
 from rag.appliance import Appliance
 from rag.errors import ConfigError
 from rag.settings import Settings

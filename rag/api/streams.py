@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from rag.answer.events import Event, Notice, Searched, Sentence, Step
-from rag.api.problems import Problem, problem_of
+from rag.api.border.problems import Problem, problem_of
 from rag.errors import CitadelError
 from rag.wire import final_json, notice_json, searched_json, sentence_json, step_json
 

@@ -8,8 +8,8 @@ from anyio import to_thread
 
 from rag.answer.conversation import Turn
 from rag.answer.events import Event, Final
-from rag.api.auth import Caller, access_of, number_of
-from rag.api.requests import MAX_TURNS, QueryRequest
+from rag.api.bodies.requests import MAX_TURNS, QueryRequest
+from rag.api.border.auth import Caller, access_of, number_of
 from rag.errors import BadRequest, NotFound
 from rag.store import Store
 from rag.types import Access

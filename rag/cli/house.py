@@ -116,7 +116,7 @@ def serve(
 @app.command()
 def token(ctx: typer.Context) -> None:
     """Print the API's token."""
-    from rag.api.tokens import api_token
+    from rag.api.border.tokens import api_token
 
     frame: Frame = ctx.obj
     found = api_token(frame.settings())

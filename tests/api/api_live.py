@@ -13,7 +13,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from rag.api.app import create_app
-from rag.api.quotas import Shares
+from rag.api.border.quotas import Shares
 from rag.api.serve import bound_socket, server_config
 from rag.appliance import Appliance
 from rag.store import Owner, Store

@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 from reportlab.pdfbase.pdfmetrics import stringWidth
 from reportlab.pdfgen.canvas import Canvas
 
-from rag.api import examples
+from rag.api.bodies import examples
 from rag.search.embed import Embedder
 from rag.store import Store
 from rag.types import Chunk, NewDocument, Page, SourceFile

@@ -7,8 +7,8 @@ import pytest
 from api_house import House, open_house
 from api_live import TOKEN
 
-from rag.api import models, models_people
-from rag.api.people import settings_json
+from rag.api.bodies import models, people_models
+from rag.api.routes.people import settings_json
 from rag.settings import Settings
 
 LEAVE = {"query": "annual leave", "collection": ["hr"]}
@@ -25,13 +25,13 @@ def test_an_admin_adds_changes_and_removes_users(house: House) -> None:
     with house.signed_in("ada") as ada:
         added = ada.post("/v1/users", json={"name": "zoë.b+c@d"})
         assert added.status_code == 201
-        user = models_people.User.model_validate(added.json())
+        user = people_models.User.model_validate(added.json())
         assert (user.name, user.disabled, user.groups, user.roles) == ("zoë.b+c@d", False, [], [])
         assert ada.post("/v1/users", json={"name": "zoë.b+c@d"}).status_code == 400
         path = "/v1/users/zoë.b+c@d"
         assert ada.patch(path, json={"disabled": True}).json()["disabled"] is True
         assert ada.get(path).json()["disabled"] is True
-        listed = models_people.UserList.model_validate(ada.get("/v1/users").json())
+        listed = people_models.UserList.model_validate(ada.get("/v1/users").json())
         assert [u.name for u in listed.users if u.disabled] == ["zoë.b+c@d"]
         assert ada.delete(path).json() == {"done": True}
         assert ada.get(path).status_code == ada.delete(path).status_code == 404
@@ -80,7 +80,7 @@ def test_a_role_is_given_and_taken_back_and_opens_no_document(house: House) -> N
 def test_who_manages_a_collection_says_who_may_read_it_and_nothing_else(house: House) -> None:
     grant = {"collection": "hr", "principal": "user:bob", "right": "manage"}
     with house.signed_in("max") as manager:
-        listed = models_people.GrantList.model_validate(manager.get("/v1/grants").json())
+        listed = people_models.GrantList.model_validate(manager.get("/v1/grants").json())
         assert {g.collection for g in listed.grants} == {"hr"}
         assert {g.principal for g in listed.grants} == {"operator", "user:max", "user:ann"}
         assert manager.put("/v1/grants", json=grant).status_code == 200
@@ -108,7 +108,7 @@ def test_a_limit_holds_from_the_next_request_on(house: House) -> None:
     assert house.asked("ann", "PUT", "/v1/limits", json=limit).status_code == 403
     assert house.asked("max", "PUT", "/v1/limits", json=limit).json() == limit
     assert house.asked("ann", "GET", path).status_code == 404
-    listed = models_people.LimitList.model_validate(house.asked("ada", "GET", "/v1/limits").json())
+    listed = people_models.LimitList.model_validate(house.asked("ada", "GET", "/v1/limits").json())
     assert [entry.uri for entry in listed.limits] == [limit["uri"]]
     nobody = house.asked("max", "PUT", "/v1/limits", json=limit | {"principals": []})
     assert nobody.status_code == 200
@@ -172,7 +172,7 @@ def test_a_principal_that_is_none_is_refused(house: House, principal: str) -> No
 
 def test_settings_are_shown_without_secrets(house: House) -> None:
     response = house.asked("ada", "GET", "/v1/settings")
-    listed = models_people.SettingList.model_validate(response.json()).settings
+    listed = people_models.SettingList.model_validate(response.json()).settings
     assert {setting.name for setting in listed} == set(Settings.model_fields)
     assert {s.value for s in listed if s.name == "token"} == {"(set)"}
     assert TOKEN not in response.text

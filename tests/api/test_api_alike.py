@@ -12,7 +12,7 @@ from api_live import TOKEN, Live
 from api_samples import LEAVE
 from httpx_sse import connect_sse
 
-from rag.api.models import Answer
+from rag.api.bodies.models import Answer
 
 PROGRAMS = Path(__file__).parents[2] / "docs" / "programs.md"
 CHANGING = ("request_id", "timings_ms")

@@ -12,7 +12,7 @@ from fastapi import FastAPI, Request
 from httpx_sse import ServerSentEvent, connect_sse
 
 from rag.answer.events import Event, Final, Searched
-from rag.api import models
+from rag.api.bodies import models
 from rag.api.streams import EventStream, while_connected
 from rag.errors import StoreError
 

@@ -6,7 +6,7 @@ import httpx
 import pytest
 from api_live import TOKEN, Live
 
-from rag.api import models
+from rag.api.bodies import models
 from rag.store import Record, Store, Wanted
 
 

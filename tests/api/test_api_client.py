@@ -20,7 +20,7 @@ import pytest
 from api_live import TOKEN, Live
 from canned_api import Answer, Canned, canned_api
 
-from rag.api import examples
+from rag.api.bodies import examples
 from rag.client import Asked, Client
 from rag.client.audit import Sought
 from rag.client.documents import Filter

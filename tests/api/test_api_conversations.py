@@ -20,7 +20,8 @@ from markdown_it import MarkdownIt
 from rag.answer.events import Final
 from rag.answer.pipeline import collect
 from rag.answer.prompts import NOT_FOUND
-from rag.api import cursors, exports, models, talk_models
+from rag.api import exports
+from rag.api.bodies import cursors, models, talk_models
 from rag.api.turns import Talk, keeping
 from rag.appliance import Appliance
 from rag.errors import BadRequest

@@ -9,13 +9,13 @@ import pytest
 from api_live import Live
 from playwright.sync_api import sync_playwright
 
-from rag.api import (
+from rag.api.bodies import (
     chat_models,
     credentials,
     examples,
+    feeding_models,
     models,
-    models_feeding,
-    models_people,
+    people_models,
     requests,
     talk_models,
 )
@@ -110,15 +110,15 @@ def test_credentials_are_documented(openapi: dict[str, Any]) -> None:
         (chat_models.ModelList, examples.MODELS),
         (models.DocumentList, examples.DOCUMENT_LIST),
         (models.DocumentDetail, examples.DOCUMENT_DETAIL),
-        (models_feeding.RunRequest, models_feeding.RUN_REQUEST),
-        (models_feeding.RunList, models_feeding.RUNS),
-        (models_feeding.Uploaded, models_feeding.UPLOADED),
-        (models_feeding.Deleted, models_feeding.DELETED),
-        (models_people.User, models_people.USER),
-        (models_people.Group, models_people.GROUP),
-        (models_people.GrantRequest, models_people.GRANT),
-        (models_people.LimitRequest, models_people.LIMIT),
-        (models_people.SettingList, models_people.SETTINGS),
+        (feeding_models.RunRequest, feeding_models.RUN_REQUEST),
+        (feeding_models.RunList, feeding_models.RUNS),
+        (feeding_models.Uploaded, feeding_models.UPLOADED),
+        (feeding_models.Deleted, feeding_models.DELETED),
+        (people_models.User, people_models.USER),
+        (people_models.Group, people_models.GROUP),
+        (people_models.GrantRequest, people_models.GRANT),
+        (people_models.LimitRequest, people_models.LIMIT),
+        (people_models.SettingList, people_models.SETTINGS),
         (models.Text, examples.TEXT),
         (models.Passage, examples.PASSAGE),
         (models.PageList, examples.PAGES),

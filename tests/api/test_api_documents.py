@@ -8,8 +8,8 @@ from api_live import Live
 from api_samples import FAILED, HOSTILE, LEAVE, NOTES, leave_pdf
 from PIL import Image
 
-from rag.api import models
-from rag.api.documents import file_name
+from rag.api.bodies import models
+from rag.api.routes.documents import file_name
 from rag.types import Page
 
 SHEER_WHITE = (255, 255, 255)

@@ -10,7 +10,7 @@ from api_live import TOKEN, Live, running, wait_for
 from api_samples import LEAVE
 from httpx_sse import connect_sse
 
-from rag.api import models
+from rag.api.bodies import models
 from rag.appliance import Appliance
 from rag.settings import Settings
 from rag.store import Store

@@ -11,8 +11,8 @@ from api_live import Live
 from sqlalchemy import select, update
 from test_api_access import ROUTES
 
-from rag.api.auth import SAFE_METHODS
-from rag.api.idempotency import REPEATABLE, is_repeatable
+from rag.api.border.auth import SAFE_METHODS
+from rag.api.border.idempotency import REPEATABLE, is_repeatable
 from rag.store import tables
 
 # Writes whose response is not kept, each with why.
@@ -200,8 +200,8 @@ def test_a_credential_that_may_do_less_gets_no_response_of_one_that_may_do_more(
     live: Live,
 ) -> None:
     """The route would have refused it; a replay doesn't come by the route."""
-    from rag.api.auth import Caller
-    from rag.api.idempotency import request_sha256
+    from rag.api.border.auth import Caller
+    from rag.api.border.idempotency import request_sha256
 
     scope = {"method": "POST", "path": "/v1/x", "query_string": b"", "headers": []}
     owner = live.store.operator_number()

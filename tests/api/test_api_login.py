@@ -9,8 +9,8 @@ import httpx
 import pytest
 from api_live import UI_PORT, Live
 
-from rag.api import tokens
-from rag.api.tokens import api_token
+from rag.api.border import tokens
+from rag.api.border.tokens import api_token
 from rag.errors import ConfigError
 from rag.settings import load_settings
 

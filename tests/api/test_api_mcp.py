@@ -15,9 +15,10 @@ from api_samples import LEAVE, NOTES
 from mcp import Client, MCPError
 from mcp.types import CallToolResult
 
-from rag.api import mcp_tools, shown
-from rag.api.auth import Caller
-from rag.api.models import Answer
+from rag.api.bodies import shown
+from rag.api.bodies.models import Answer
+from rag.api.border.auth import Caller
+from rag.api.routes import mcp_tools
 from rag.appliance import Appliance
 from rag.settings import Settings
 from tests.fakes.vllm import fake_vllm

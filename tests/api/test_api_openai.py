@@ -17,9 +17,9 @@ from api_samples import LEAVE
 from fastapi import FastAPI
 
 from rag.answer.events import Event, Searched
-from rag.api import chat_models, shown
-from rag.api.chat import Chunks
-from rag.api.models import Answer, Problem
+from rag.api.bodies import chat_models, shown
+from rag.api.bodies.models import Answer, Problem
+from rag.api.routes.chat import Chunks
 from rag.api.streams import EventStream
 from rag.appliance import Appliance
 from rag.errors import StoreError

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from rag.api import peer
-from rag.api.auth import is_loopback_name
-from rag.api.peer import Endpoint, endpoint, owner_uid
+from rag.api.border import peer
+from rag.api.border.auth import is_loopback_name
+from rag.api.border.peer import Endpoint, endpoint, owner_uid
 
 
 def ends(connection: socket.socket) -> tuple[Endpoint, Endpoint]:

@@ -7,7 +7,7 @@ import httpx
 import pytest
 from api_live import Live
 
-from rag.api.models import Problem
+from rag.api.bodies.models import Problem
 
 QUERY = {"question": "How long is the leave?"}
 

@@ -6,8 +6,8 @@ from contextlib import ExitStack
 import pytest
 from api_live import PLENTY, TOKEN, Live, running, wait_for
 
-from rag.api.auth import Caller
-from rag.api.quotas import Quotas, Shares
+from rag.api.border.auth import Caller
+from rag.api.border.quotas import Quotas, Shares
 from rag.appliance import Appliance
 from rag.errors import TooManyRequests
 from rag.settings import Settings

@@ -11,7 +11,7 @@ import pytest
 from api_house import House, open_house
 from api_live import wait_for
 
-from rag.api import models_feeding
+from rag.api.bodies import feeding_models
 from rag.api.runner import Runner
 
 N_MANY = 1500
@@ -61,14 +61,14 @@ def under_way(house: House, run_id: int) -> None:
 def test_a_run_is_watched_to_its_end_and_says_what_could_not_be_read(house: House) -> None:
     response = started(house, "max", shared(house, "few"))
     assert response.status_code == 202
-    run = models_feeding.Run.model_validate(response.json())
+    run = feeding_models.Run.model_validate(response.json())
     assert (run.kind, run.started_by, run.paths) == ("folders", "max", [shared(house, "few")])
 
     with house.signed_in("max") as client:
         seen = events(client, run.id)
 
     assert {name for name, _ in seen} == {"run"}
-    last = models_feeding.Run.model_validate(seen[-1][1])
+    last = feeding_models.Run.model_validate(seen[-1][1])
     assert (last.state, last.counts.added, last.counts.failed) == ("done", 1, 1)
     [failure] = last.failures
     assert failure.path == shared(house, "few/broken.pdf")
@@ -144,9 +144,9 @@ def test_only_who_manages_a_collection_starts_runs(house: House) -> None:
 def test_runs_are_listed_to_who_has_started_them_or_manages_their_collection(
     house: House,
 ) -> None:
-    def listed(name: str, query: str = "") -> models_feeding.RunList:
+    def listed(name: str, query: str = "") -> feeding_models.RunList:
         response = house.asked(name, "GET", f"{RUNS}?{query}")
-        return models_feeding.RunList.model_validate(response.json())
+        return feeding_models.RunList.model_validate(response.json())
 
     everything = listed("max").runs
     assert [run.id for run in everything] == sorted((run.id for run in everything), reverse=True)

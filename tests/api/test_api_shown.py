@@ -3,7 +3,7 @@
 import pytest
 
 from rag.answer.events import Sentence
-from rag.api import shown
+from rag.api.bodies import shown
 from rag.types import Citation
 
 

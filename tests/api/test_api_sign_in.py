@@ -12,8 +12,8 @@ from api_live import UI_PORT, Live
 from argon2 import PasswordHasher
 from playwright.sync_api import sync_playwright
 
-from rag.api.login import SignIn
-from rag.api.throttle import FREE_OF_ADDRESS
+from rag.api.border.throttle import FREE_OF_ADDRESS
+from rag.api.routes.login import SignIn
 from rag.store import Store
 from rag.store.passwords import Passwords
 
@@ -216,7 +216,7 @@ def test_a_link_that_a_person_opens_signs_in_at_once(
 
 def test_guessing_is_slowed_and_logged(browser: Browser, caplog: pytest.LogCaptureFixture) -> None:
     client = browser()
-    with caplog.at_level(logging.WARNING, "rag.api.login"):
+    with caplog.at_level(logging.WARNING, "rag.api.routes.login"):
         for _ in range(4):
             answer = client.post("/login", data={"name": "ben", "password": "wrong"})
             assert answer.status_code == 401

@@ -12,7 +12,7 @@ from api_house import House, open_house
 from api_samples import LEAVE
 from httpx_sse import connect_sse
 
-from rag.api import standing
+from rag.api.border import standing
 from tests.fakes.vllm import fake_vllm
 
 QUESTION = "How many days of paid annual leave does every employee receive per calendar year?"

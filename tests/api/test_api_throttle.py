@@ -2,8 +2,8 @@
 
 import pytest
 
-from rag.api import throttle
-from rag.api.throttle import Attempts
+from rag.api.border import throttle
+from rag.api.border.throttle import Attempts
 from rag.errors import TooManyRequests
 
 HOME, AWAY = "192.0.2.1", "203.0.113.9"

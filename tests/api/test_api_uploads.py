@@ -13,7 +13,7 @@ from api_house import House, open_house
 from api_live import wait_for
 from api_samples import NOTES
 
-from rag.api import models_feeding
+from rag.api.bodies import feeding_models
 from rag.api.runner import LOCK_FILE
 
 MAX_FILE_BYTES = 2 * 1024**2
@@ -33,7 +33,7 @@ def uploaded(house: House, content: bytes, name: str) -> dict[str, object]:
     """The run that has read an upload of max's."""
     response = house.asked("max", "POST", f"{UP}&name={quote(name)}", content=content)
     assert response.status_code == 202, response.text
-    found = models_feeding.Uploaded.model_validate(response.json())
+    found = feeding_models.Uploaded.model_validate(response.json())
     assert found.run is not None and found.document is None
     assert found.run.state in ("waiting", "running")
     ended = house.ended("max", found.run.id)

@@ -13,7 +13,7 @@ from api_house import House, open_house
 from api_samples import kept_answer
 from test_api_access import ROUTES
 
-from rag.api.auth import Caller
+from rag.api.border.auth import Caller
 from rag.search.indexes import Indexes
 
 ANNS_REQUEST = "request-of-anns"

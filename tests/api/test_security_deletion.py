@@ -29,7 +29,7 @@ SERVER = """
 import sys
 import uvicorn
 from rag.api.app import create_app
-from rag.api.quotas import Shares
+from rag.api.border.quotas import Shares
 from rag.api.serve import bound_socket, server_config
 from rag.appliance import Appliance
 from rag.settings import load_settings

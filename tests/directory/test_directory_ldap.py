@@ -19,8 +19,8 @@ from slapd_server import (
 from starlette.testclient import TestClient
 
 from rag.api.app import create_app
+from rag.api.border.quotas import Shares
 from rag.api.company import Company
-from rag.api.quotas import Shares
 from rag.appliance import Appliance
 from rag.directory.ldap import Ldap, ldap_sign_in
 from rag.errors import DirectoryError, Forbidden, Unauthorized

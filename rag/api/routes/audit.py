@@ -1,0 +1,95 @@
+"""The audit records, for auditors; and what the server does with them by itself."""
+
+import asyncio
+import logging
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from anyio import to_thread
+from fastapi import APIRouter, Query
+from starlette.responses import JSONResponse
+
+from rag.api.backing import Backing, Loaded
+from rag.api.bodies import models, requests
+from rag.api.border.callers import Auditor
+from rag.api.routes.docs import documented
+from rag.appliance import Appliance
+from rag.audit.forward import Keeper
+from rag.audit.ocsf import numbers_in
+from rag.errors import CitadelError
+from rag.store import Record, Wanted
+
+logger = logging.getLogger(__name__)
+
+router = APIRouter(tags=["audit"])
+
+KEEP_EVERY_S = 1.0
+
+
+@router.get("/v1/audit", response_model=models.AuditRecords, responses=documented(403, 404))
+def list_audit(
+    appliance: Loaded,
+    caller: Auditor,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    cursor: Annotated[str, Query(pattern=r"^\d{1,18}$", description="`next_cursor`.")] = "0",
+    kind: Annotated[requests.Plain | None, Query(description="Only records of it.")] = None,
+    user: Annotated[requests.Plain | None, Query(description="Only what this user did.")] = None,
+    since: Annotated[datetime | None, Query(description="From this moment on.")] = None,
+) -> JSONResponse:
+    """What people and programs have done, oldest first. Reading them is a record as well.
+
+    They show no text of a document, and the reader needs no right to any.
+    """
+    store = appliance.store
+    wanted = Wanted(
+        after=int(cursor),
+        limit=limit + 1,
+        kind=kind,
+        user=None if user is None else store.user_number(user),
+        since=None if since is None else _in_utc(since),
+    )
+    found = store.audit.read(wanted)
+    more, found = len(found) > limit, found[:limit]
+    store.audit.record("audit_read", {"how": "api", "after": wanted.after, "records": len(found)})
+    names = store.audit.names([number for record in found for number in numbers_in(record)])
+    return JSONResponse(
+        {
+            "records": [_json(record, names) for record in found],
+            "next_cursor": str(found[-1].seq) if more else None,
+        }
+    )
+
+
+async def keep(backing: Backing) -> None:
+    """Until cancelled: send records on and remove old ones, as the settings say, let go of what has
+    been forgotten, keep the indexes level, and follow the store to another embedding model."""
+    await backing.done.wait()
+    if backing.error is not None:
+        return
+    appliance = backing.appliance()
+    keeper = Keeper(appliance.store, appliance.settings)
+    while True:
+        if keeper.has_work:
+            await to_thread.run_sync(keeper.work)
+        await to_thread.run_sync(_follow, appliance)
+        await asyncio.sleep(KEEP_EVERY_S)
+
+
+def _follow(appliance: Appliance) -> None:
+    try:
+        appliance.follow_model()
+        appliance.indexes.follow()
+        appliance.drop_forgotten()
+    except CitadelError as error:  # tried again in a second
+        logger.warning("what was forgotten is still in memory: %s", error.message)
+
+
+def _in_utc(moment: datetime) -> datetime:
+    """A moment without a zone is one in UTC, as all times of the API are."""
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _json(record: Record, names: dict[int, str]) -> dict[str, Any]:
+    values = asdict(record) | {"at": record.at.isoformat().replace("+00:00", "Z")}
+    return values | {"principals": {str(n): names[n] for n in numbers_in(record, names)}}
