@@ -69,6 +69,11 @@ class Settings(BaseSettings):
     dense_weight: float = Field(
         0.55, ge=0, le=1, description="Weight of the dense branch in fusion; lexical has the rest."
     )
+    rerank_model_dir: Path | None = Field(
+        None,
+        description="A local cross-encoder, trained to rank passages, that puts the best candidates"
+        " of each search in a new order.",
+    )
     answer_threshold: float = Field(
         0.4,
         ge=0,
@@ -178,7 +183,9 @@ class Settings(BaseSettings):
         " local starts one on this machine. Parsed by this machine alone when unset.",
     )
     ocr_languages: str = Field(
-        "auto", description="Tesseract languages such as 'eng+deu'; auto takes all installed."
+        "auto",
+        description="Tesseract languages such as 'eng+deu'; auto takes the first three that are"
+        " installed of eng, deu, spa, fra, ita, por, hin, tha.",
     )
     host: str = Field("127.0.0.1", description="Address that the API and the page listen on.")
     port: int = Field(8000, ge=0, le=65535, description="Port of the API.")
@@ -334,7 +341,8 @@ def load_settings(**overrides: object) -> Settings:
         raise ConfigError(f"unusable settings: {error}", hint=hint) from error
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ConfigError(f"cannot read {_file()}: {error}", hint="Correct the file.") from error
-    paths = ("data_dir", "model_dir", "engine_model_dir", "support_model_dir", "company_ca_file")
+    models = ("model_dir", "rerank_model_dir", "support_model_dir", "engine_model_dir")
+    paths = ("data_dir", "company_ca_file", *models)
     named = {name: getattr(settings, name) for name in paths if getattr(settings, name)}
     placed = {name: path.expanduser().absolute() for name, path in named.items()}
     roots = [path.expanduser().absolute() for path in settings.ingest_roots]

@@ -30,6 +30,7 @@ from rag.eval.sets import Entry, entries
 from rag.search.embed import Embedder
 from rag.search.indexes import open_indexes
 from rag.search.interface import Pair
+from rag.search.rerank import configured_reranker
 from rag.search.retrieve import Retriever
 from rag.settings import Settings
 from rag.store import ScreenedDocument, Store
@@ -137,7 +138,8 @@ def _opened(
         ) as indexes,
     ):
         owners = dict(_owners(store))
-        retriever = Retriever(store, indexes, embedder, settings.dense_weight)
+        reranker = configured_reranker(settings)
+        retriever = Retriever(store, indexes, embedder, settings.dense_weight, reranker)
         access = store.access_to_all()
         yield Filled(store, indexes, retriever, access, keys, owners, len(owners), {}, [])
 

@@ -1,18 +1,19 @@
 """What each branch finds for a question: ranked documents, and the passages that a user gets.
 
-A document's rank is that of its best chunk. The fused ranking is the product's own: what a user
-gets who asks for ten passages, then what comes besides where a hundred are asked for.
+A document's rank is that of its best chunk. The last ranking is the product's own, `reranked` where
+a reranker is set and else `fused`: what a user gets who asks for ten passages, then what comes
+besides where a hundred are asked for.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from rag.eval.filling import Filled
+from rag.search.retrieve import SearchResult
 from rag.types import Hit
 
 DEPTH = 100  # documents of a ranking
 SHOWN = 10  # passages that a user gets
-BRANCHES = ("dense", "lexical", "fused")
 
 Search = Callable[[int], list[tuple[int, float]]]  # how many chunks to chunks with scores
 
@@ -30,30 +31,40 @@ def rank(filled: Filled, query: str, without: str = "") -> Ranked:
 
     The document `without` is taken out of what is found.
     """
-    head = filled.retriever.retrieve(query, filled.access, SHOWN)
-    deep = filled.retriever.retrieve(query, filled.access, DEPTH)
     indexes, access = filled.indexes, filled.access
+    shown, deep = (_searched(filled, query, k) for k in (SHOWN, DEPTH))
     rankings = {
-        "dense": _of_branch(filled, lambda k: indexes.dense.search(head.vector, k, access)),
+        "dense": _of_branch(filled, lambda k: indexes.dense.search(shown.vector, k, access)),
         "lexical": _of_branch(filled, lambda k: indexes.lexical.search(query, k, access)),
-        "fused": _distinct(filled.name(hit) for hit in (*head.hits, *deep.hits)),
+        "fused": _documents(filled, shown, deep),
     }
+    if filled.retriever.reranker is not None:
+        fused = (_searched(filled, query, k, reranked=False) for k in (SHOWN, DEPTH))
+        rankings |= {"fused": _documents(filled, *fused), "reranked": rankings["fused"]}
     return Ranked(
         {
             branch: [name for name in names if name != without][:DEPTH]
             for branch, names in rankings.items()
         },
-        _but(filled, head.hits, without),
+        _but(filled, shown.hits, without),
     )
 
 
 def passages(filled: Filled, query: str, without: str = "") -> list[Hit]:
     """The first SHOWN passages as a user gets them, but for those of one document."""
-    return _but(filled, filled.retriever.retrieve(query, filled.access, SHOWN).hits, without)
+    return _but(filled, _searched(filled, query, SHOWN).hits, without)
 
 
 def _but(filled: Filled, hits: Sequence[Hit], without: str) -> list[Hit]:
     return [hit for hit in hits if filled.name(hit) != without]
+
+
+def _searched(filled: Filled, query: str, k: int, *, reranked: bool = True) -> SearchResult:
+    return filled.retriever.retrieve(query, filled.access, k, reranked=reranked)
+
+
+def _documents(filled: Filled, *results: SearchResult) -> list[str]:
+    return _distinct(filled.name(hit) for result in results for hit in result.hits)
 
 
 def _of_branch(filled: Filled, search: Search) -> list[str]:

@@ -13,7 +13,14 @@ from rag.eval.statistics import Difference, Interval, difference, interval, perc
 
 FORMAT = 1
 LATENCY = "latency_ms"
-LEADING = ("page_hit@5", "span_recall", "fused/ndcg@10", "document_hit@5", "answered")
+LEADING = (
+    "page_hit@5",
+    "span_recall",
+    "reranked/ndcg@10",
+    "fused/ndcg@10",
+    "document_hit@5",
+    "answered",
+)
 Json = dict[str, Any]
 
 

@@ -12,7 +12,7 @@ from rag.errors import BadRequest
 from rag.eval import cases, metrics, spans
 from rag.eval.cases import Case, Cases
 from rag.eval.filling import Filled, fill_corpus, fill_docs
-from rag.eval.ranking import BRANCHES, passages, rank
+from rag.eval.ranking import passages, rank
 from rag.eval.report import Found, Hard, Report, leading
 from rag.eval.sets import Set, load_set
 from rag.eval.spans import Alignment, Interval
@@ -67,6 +67,8 @@ def evaluate(
         "dense_weight": settings.dense_weight,
         "dense_index": settings.dense_index,
     }
+    if settings.rerank_model_dir is not None:
+        outcome.about["reranker"] = settings.rerank_model_dir.name
     by_corpus = found.corpus is not None and any(q.relevant for q in found.questions)
     if found.corpus is not None and (by_corpus or found.docs is None):
         wanted = cases.wanted_texts(found)
@@ -102,7 +104,7 @@ def _run(filled: Filled, judged: Cases, outcome: Outcome, *, ranked: bool = True
         return
     aligned = _alignments(filled, judged)
     values: Values = {}
-    rankings: dict[str, dict[str, list[str]]] = {branch: {} for branch in BRANCHES}
+    rankings: dict[str, dict[str, list[str]]] = {}
     with open_progress(doing=("asking", "question")) as progress:
         progress.begin(len(judged.cases), len(judged.cases))
         for case in judged.cases:
@@ -110,8 +112,8 @@ def _run(filled: Filled, judged: Cases, outcome: Outcome, *, ranked: bool = True
             if ranked:
                 found = rank(filled, text, case.itself)
                 hits = found.hits
-                for branch in BRANCHES:
-                    rankings[branch][case.question.id] = found.documents[branch]
+                for branch, documents in found.documents.items():
+                    rankings.setdefault(branch, {})[case.question.id] = documents
             else:
                 hits = passages(filled, text, case.itself)
             for metric, value in _of_passages(filled, case, hits, aligned):

@@ -17,6 +17,7 @@ from rag.search.chosen import load_current, load_model
 from rag.search.embed import Embedder
 from rag.search.indexes import open_indexes
 from rag.search.interface import Pair
+from rag.search.rerank import configured_reranker
 from rag.search.retrieve import Retriever
 from rag.settings import Settings
 from rag.store import Model, Store
@@ -45,8 +46,10 @@ def open_searching(
 ) -> Searching:
     """Open the indexes of a model's vectors."""
     model_id, dim = embedder.model_id, embedder.dim
+    reranker = configured_reranker(settings)
     indexes = open_indexes(store, model_id, dim, settings.index, say)
-    return Searching(embedder, indexes, Retriever(store, indexes, embedder, settings.dense_weight))
+    retriever = Retriever(store, indexes, embedder, settings.dense_weight, reranker)
+    return Searching(embedder, indexes, retriever)
 
 
 class Current:

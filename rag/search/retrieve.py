@@ -1,4 +1,4 @@
-"""A query in, hits out: both branches, fused, checked once more against the store.
+"""A query in, hits out: both branches, fused, checked once more against the store, reranked.
 
 How much the dense branch counts depends on how well its model reads the query. Then the vectors of
 the best few candidates are added to the query's, and all candidates are held against that: it is
@@ -16,9 +16,10 @@ from rag.search.embed import Embedder
 from rag.search.fuse import fuse, refined, share_read
 from rag.search.interface import Pair
 from rag.search.passages import Passage, lifted, merge, spread
-from rag.store import Store
+from rag.search.rerank import Reranker, rerank
+from rag.store import Place, Store
 from rag.text import valid_unicode
-from rag.types import Access, Hit
+from rag.types import Access, Hit, StoredChunk
 
 BRANCH_K = 200  # candidates that each branch hands to the fusion, at least
 MERGED = 4  # chunks looked at for each passage asked for, so that neighbours lift or join it
@@ -39,15 +40,26 @@ class Retriever:
     """Answers queries. Thread-safe."""
 
     def __init__(
-        self, store: Store, indexes: Pair, embedder: Embedder, dense_weight: float
+        self,
+        store: Store,
+        indexes: Pair,
+        embedder: Embedder,
+        dense_weight: float,
+        reranker: Reranker | None = None,
     ) -> None:
         self._store = store
         self._indexes = indexes
         self._embedder = embedder
         self._dense_weight = dense_weight
+        self.reranker = reranker
 
-    def retrieve(self, query: str, access: Access, k: int) -> SearchResult:
-        """The `k` best passages for `query` that `access` allows, as of the newest change."""
+    def retrieve(
+        self, query: str, access: Access, k: int, *, reranked: bool = True
+    ) -> SearchResult:
+        """The `k` best passages for `query` that `access` allows, as of the newest change.
+
+        Without `reranked` as if there were no reranker.
+        """
         clock = _Clock()
         query = valid_unicode(query)
         self._indexes.catch_up()
@@ -61,7 +73,14 @@ class Retriever:
         clock.lap("lexical")
         fused = self._fused(query, vector, dense, lexical)[: MERGED * k]
         clock.lap("fuse")
-        passages = self._passages(fused, k, access)
+        chunks = self._store.chunks(access, [chunk_id for chunk_id, _ in fused])
+        found = [(chunks[i], score) for i, score in fused if i in chunks]
+        reranker = self.reranker if reranked else None
+        if reranker is not None:
+            clock.lap("store")
+            found = rerank(reranker, query, found)
+            clock.lap("rerank")
+        passages = self._passages(found, k, access, is_fresh=reranker is None)
         hits = [
             Hit(
                 rank=rank,
@@ -98,16 +117,17 @@ class Retriever:
         return fuse(again, lexical, weight)
 
     def _passages(
-        self, fused: list[tuple[int, float]], k: int, access: Access
+        self, found: list[tuple[StoredChunk, float]], k: int, access: Access, *, is_fresh: bool
     ) -> list[tuple[Passage, str]]:
-        """The best passages of what the store, asked once more, lets this caller read."""
-        chunks = self._store.chunks(access, [chunk_id for chunk_id, _ in fused])
-        found = lifted([(chunks[i], score) for i, score in fused if i in chunks])
-        passages = spread(merge(found, max(1, round(JOINING * k))), k)
-        joined = self._store.texts(access, [p.place for p in passages if len(p.members) > 1])
-        single = {p.place: p.best.chunk.text for p in passages if len(p.members) == 1}
-        texts = joined | single  # without those that were removed since the first line
-        return [(p, texts[p.place]) for p in passages if p.place in texts]
+        """The best passages of the chunks that were found, best first, and their texts.
+
+        Where it is a while since the store was asked about them, it is asked about each once more.
+        """
+        passages = spread(merge(lifted(found), max(1, round(JOINING * k))), k)
+        single = [p for p in passages if len(p.members) == 1 and is_fresh]
+        texts: dict[Place, str] = {p.place: p.best.chunk.text for p in single}
+        texts |= self._store.texts(access, [p.place for p in passages if p.place not in texts])
+        return [(p, texts[p.place]) for p in passages if p.place in texts]  # others have gone
 
 
 class _Clock:
@@ -119,5 +139,6 @@ class _Clock:
 
     def lap(self, name: str) -> None:
         now = time.perf_counter()
-        self.timings_ms[name] = round((now - self._last) * 1000, 2)
+        before = self.timings_ms.get(name, 0.0)
+        self.timings_ms[name] = round(before + (now - self._last) * 1000, 2)
         self._last = now

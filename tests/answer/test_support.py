@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from made_models import made_cross_encoder
 
 from rag.answer.claims import Claim
 from rag.answer.facts import Fact, Known, facts, missing, names
@@ -329,26 +330,9 @@ def test_units_are_sentences_items_and_rows_below_their_header() -> None:
 @pytest.fixture(scope="module")
 def nli_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny cross-encoder with random weights."""
-    return made_model(tmp_path_factory.mktemp("nli"), ["contradiction", "entailment", "neutral"])
-
-
-def made_model(folder: Path, labels: list[str]) -> Path:
-    from transformers import BertConfig, BertForSequenceClassification, BertTokenizerFast
-
-    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefghijklmnopqrstuvwxyz"]
-    (folder / "vocab.txt").write_text("\n".join(vocabulary))
-    BertTokenizerFast(vocab=str(folder / "vocab.txt")).save_pretrained(folder)
-    config = BertConfig(
-        vocab_size=len(vocabulary),
-        hidden_size=8,
-        num_hidden_layers=1,
-        num_attention_heads=1,
-        intermediate_size=8,
-        id2label=dict(enumerate(labels)),
-        label2id={label: i for i, label in enumerate(labels)},
+    return made_cross_encoder(
+        tmp_path_factory.mktemp("nli"), ["contradiction", "entailment", "neutral"]
     )
-    BertForSequenceClassification(config).save_pretrained(folder)
-    return folder
 
 
 def test_a_local_model_judges_the_meaning_and_facts_stay_hard(
@@ -374,4 +358,6 @@ def test_a_directory_without_an_entailment_model_is_an_error(
         SupportChecker(embedder, lexical, HELD, tmp_path / "broken")
     (tmp_path / "other").mkdir()
     with pytest.raises(ModelError, match="no label for entailment"):
-        SupportChecker(embedder, lexical, HELD, made_model(tmp_path / "other", ["yes", "no"]))
+        SupportChecker(
+            embedder, lexical, HELD, made_cross_encoder(tmp_path / "other", ["yes", "no"])
+        )

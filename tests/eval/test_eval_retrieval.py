@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+from made_models import made_cross_encoder
 from small_sets import ASKED, ENTRIES, NOTES, write_beir, write_files, write_lines
 
 from rag.errors import BadRequest
@@ -36,6 +37,21 @@ def test_a_beir_set_gives_four_figures_for_each_branch(beir: Report) -> None:
     assert told["branches"]["fused"]["mrr"] == 1.0, "each has its document first"
     assert told["seconds"] > 0
     assert not {"page_hit@1", "span_recall"} & told.keys(), "there is no such gold"
+
+
+def test_a_reranker_is_a_branch_of_its_own_and_what_a_user_gets(
+    tmp_path: Path, model_home: Path, embedder: Embedder
+) -> None:
+    (tmp_path / "reranker").mkdir()
+    model_dir = made_cross_encoder(tmp_path / "reranker", ["relevant"])
+    settings = Settings(data_dir=model_home, rerank_model_dir=model_dir)
+    report = evaluate(write_beir(tmp_path / "small"), settings, embedder)
+    told = report_json(report)
+    assert told["branches"].keys() == BRANCHES | {"reranked"}
+    assert told["branches"]["fused"]["mrr"] == 1.0, "as without it"
+    first = {question: report.values["document_hit@1"][question] for question in report.asked}
+    assert first == {q: float(report.values["reranked/mrr"][q] == 1) for q in report.asked}
+    assert told["about"]["reranker"] == "reranker"
 
 
 def test_every_figure_has_an_interval_around_it(beir: Report) -> None:
