@@ -34,7 +34,6 @@ BATCH = 50_000
 SCORED_AT_ONCE = 60  # queries
 SHARES = (0.1, 0.01, 0.001)
 TOPICS = 1000
-HNSW_UP_TO = 100_000  # building it takes minutes beyond
 HNSW_LINKS, HNSW_EF = 32, 128
 PROBED, CANDIDATES = 64, 3  # of the kinds with lists, and times k that are compared again
 CHANGED = 200  # rows, as of one long document
@@ -180,11 +179,11 @@ def _indexes(made: Made) -> Iterator[Built]:
     n_lists = int(2 ** round(np.log2(len(made.vectors)) / 2))
     dim = made.vectors.shape[1]
     lists = f"IVF{n_lists}"
-    yield _factory(made, f"{lists},SQ8", dim)
-    yield _factory(made, f"RR{dim},{lists},PQ96x4fs,Refine(SQ8)", dim / 8 + 48)
-    yield _factory(made, f"RR{dim},{lists},RaBitQfs,Refine(SQ8)", dim / 8)
-    if len(made.vectors) <= HNSW_UP_TO:
-        yield _factory(made, f"HNSW{HNSW_LINKS},SQ8", dim)
+    in_lists = dim + 8  # bytes: one a coordinate, and the row's number
+    yield _factory(made, f"{lists},SQ8", in_lists)
+    yield _factory(made, f"RR{dim},{lists},PQ96x4fs,Refine(SQ8)", in_lists + dim / 8 + 48)
+    yield _factory(made, f"RR{dim},{lists},RaBitQfs,Refine(SQ8)", in_lists + dim / 8)
+    yield _factory(made, f"HNSW{HNSW_LINKS},SQ8", dim + 8 * HNSW_LINKS + 16)
 
 
 def _product(made: Made, kind: Kind) -> Built:
@@ -221,7 +220,7 @@ def _filled(made: Made, kind: Kind) -> tuple[DenseIndex, NDArray[np.str_]]:
     return index, names
 
 
-def _factory(made: Made, name: str, bytes_first: float) -> Built:
+def _factory(made: Made, name: str, bytes_per_row: float) -> Built:
     began = time.perf_counter()
     index: Any = faiss.index_factory(made.vectors.shape[1], name, IP)
     index.train(made.vectors[:: max(1, len(made.vectors) // TRAINING_ROWS)])
@@ -238,9 +237,7 @@ def _factory(made: Made, name: str, bytes_first: float) -> Built:
         rows = index.search(vector[None, :], BRANCH_K, params=params)[1][0]
         return [int(row) for row in rows if row >= 0]
 
-    size = len(faiss.serialize_index(index)) if len(made.vectors) <= HNSW_UP_TO else 0
-    each = size / len(made.vectors) if size else bytes_first + made.vectors.shape[1] + 8
-    return Built(name, build_s, each, search)
+    return Built(name, build_s, bytes_per_row, search)
 
 
 def _params(index: Any, name: str, selector: Any) -> Any:

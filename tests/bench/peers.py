@@ -132,8 +132,8 @@ def _compare(
     sizes = [file.stat().st_size for file in tree.rglob("*") if file.is_file()]
     done: dict[str, tuple[Finished, Sequence[object], int]] = {}
     for way, ingest in ways.items():
-        progress(f"{name}: {way}")
         finished = ingest(out / way.replace(" ", "-"), tree)
+        progress(f"{name}: {way}, {finished.seconds:.1f} s")  # else a run cut short told nothing
         n_texts = finished.json.get("texts", finished.json.get("chunks"))
         done[way] = finished, finished.json["failed"], n_texts
     ours = done["citadel ingest"][0]
