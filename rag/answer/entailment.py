@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag.errors import ModelError
+from rag.search.local_models import load_cross_encoder
 
 
 class Entailment:
@@ -34,21 +35,8 @@ def load_entailment(model_dir: Path) -> Entailment:
     Raises:
         ModelError: the directory holds no cross-encoder, or one without a label for entailment.
     """
-    if not (model_dir / "config.json").is_file():
-        raise ModelError(
-            f"no cross-encoder in {model_dir}",
-            hint="Set CITADEL_SUPPORT_MODEL_DIR to a local directory that holds config.json.",
-        )
-    from sentence_transformers import CrossEncoder
-
-    try:
-        model = CrossEncoder(str(model_dir), local_files_only=True)
-        labels = {str(name).lower(): int(i) for i, name in model.config.id2label.items()}
-    except (OSError, ValueError, KeyError, RuntimeError, AttributeError) as error:
-        raise ModelError(
-            f"cannot load the cross-encoder in {model_dir}: {error}",
-            hint="Check that the directory is a complete model for sequence classification.",
-        ) from error
+    model = load_cross_encoder(model_dir, "CITADEL_SUPPORT_MODEL_DIR")
+    labels = {str(name).lower(): int(i) for i, name in model.config.id2label.items()}
     label = next((i for name, i in labels.items() if name in ("entailment", "entails")), None)
     if label is None:
         raise ModelError(

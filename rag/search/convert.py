@@ -23,6 +23,7 @@ from tokenizers import Tokenizer
 
 from rag.errors import ModelError
 from rag.search.calibration import calibration_texts, probe_texts
+from rag.search.local_models import load_sentence_transformer
 from rag.search.precision import F32, KINDS, Kind, close_enough, closeness, worst
 
 PROBES = (
@@ -88,7 +89,6 @@ def _refused(target: Path) -> str:
 def _convert_into(scratch: Path, model_dir: Path, kind: Kind) -> None:
     if kind.quantised and importlib.util.find_spec("nncf") is None:
         sys.exit("NNCF is not installed")
-    from rag.search.embed import load_sentence_transformer
     from rag.search.silent import openvino  # before anything below imports a part of it
 
     model = load_sentence_transformer(model_dir)

@@ -29,6 +29,7 @@ from tokenizers import Encoding, Tokenizer
 
 from rag.errors import ModelError
 from rag.search.convert import convert
+from rag.search.local_models import load_sentence_transformer
 from rag.search.precision import F32, KINDS, kinds, processor_flags
 from rag.settings import Settings
 from rag.types import Vectors
@@ -282,24 +283,6 @@ class TorchEmbedder:
     def letters_per_token(self, text: str) -> float:
         """See `Embedder`."""
         return self._tokens.letters_per_token(text)
-
-
-def load_sentence_transformer(model_dir: Path) -> Any:
-    """Load with sentence-transformers, from disk only.
-
-    Raises:
-        ModelError: the files are not a model that it can load.
-    """
-    os.environ.update(HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1")
-    from sentence_transformers import SentenceTransformer
-
-    try:
-        return SentenceTransformer(str(model_dir), local_files_only=True)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise ModelError(
-            f"cannot load the embedding model in {model_dir}: {error}",
-            hint="Check that the directory is a complete sentence-transformers model.",
-        ) from error
 
 
 def _batches(lengths: Sequence[int]) -> Iterator[list[int]]:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag.errors import ModelError
+from rag.search.local_models import load_cross_encoder
 from rag.settings import Settings
 from rag.types import StoredChunk
 
@@ -53,21 +54,8 @@ def load_reranker(model_dir: Path) -> CrossEncoderReranker:
     Raises:
         ModelError: the directory holds no cross-encoder, or one with several labels.
     """
-    if not (model_dir / "config.json").is_file():
-        raise ModelError(
-            f"no cross-encoder in {model_dir}",
-            hint="Set CITADEL_RERANK_MODEL_DIR to a local directory that holds config.json.",
-        )
-    from sentence_transformers import CrossEncoder
-
-    try:
-        model = CrossEncoder(str(model_dir), local_files_only=True)
-        n_labels = int(model.config.num_labels)
-    except (OSError, ValueError, KeyError, RuntimeError, AttributeError) as error:
-        raise ModelError(
-            f"cannot load the cross-encoder in {model_dir}: {error}",
-            hint="Check that the directory is a complete model for sequence classification.",
-        ) from error
+    model = load_cross_encoder(model_dir, "CITADEL_RERANK_MODEL_DIR")
+    n_labels = int(model.config.num_labels)
     if n_labels != 1:
         raise ModelError(
             f"the cross-encoder in {model_dir} has {n_labels} labels, and ranking takes one",

