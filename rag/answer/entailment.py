@@ -35,9 +35,8 @@ def load_entailment(model_dir: Path) -> Entailment:
     Raises:
         ModelError: the directory holds no cross-encoder, or one without a label for entailment.
     """
-    model = load_cross_encoder(model_dir, "CITADEL_SUPPORT_MODEL_DIR")
-    labels = {str(name).lower(): int(i) for i, name in model.config.id2label.items()}
-    label = next((i for name, i in labels.items() if name in ("entailment", "entails")), None)
+    model, labels = load_cross_encoder(model_dir, "CITADEL_SUPPORT_MODEL_DIR")
+    label = next((i for i, name in enumerate(labels) if name in ("entailment", "entails")), None)
     if label is None:
         raise ModelError(
             f"the cross-encoder in {model_dir} has no label for entailment: {', '.join(labels)}",

@@ -29,8 +29,8 @@ def load_sentence_transformer(model_dir: Path) -> Any:
         ) from error
 
 
-def load_cross_encoder(model_dir: Path, setting: str) -> Any:
-    """The `CrossEncoder` in a directory, which the variable `setting` names.
+def load_cross_encoder(model_dir: Path, setting: str) -> tuple[Any, list[str]]:
+    """The `CrossEncoder` in a directory, which the variable `setting` names, and its labels.
 
     Raises:
         ModelError: the directory holds none, or one that does not load.
@@ -44,7 +44,9 @@ def load_cross_encoder(model_dir: Path, setting: str) -> Any:
     from sentence_transformers import CrossEncoder
 
     try:
-        return CrossEncoder(str(model_dir), local_files_only=True)
+        model = CrossEncoder(str(model_dir), local_files_only=True)
+        names = model.config.id2label
+        return model, [str(names[i]).lower() for i in sorted(names)]
     except (OSError, ValueError, KeyError, RuntimeError, AttributeError) as error:
         raise ModelError(
             f"cannot load the cross-encoder in {model_dir}: {error}",

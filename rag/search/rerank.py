@@ -18,7 +18,7 @@ from rag.search.local_models import load_cross_encoder
 from rag.settings import Settings
 from rag.types import StoredChunk
 
-READ = 50  # candidates; a user looks at ten, and what fusion puts below these is seldom right
+READ = 50  # candidates at most; a user looks at ten passages, which are made of the best 40
 
 
 class Reranker(Protocol):
@@ -54,11 +54,10 @@ def load_reranker(model_dir: Path) -> CrossEncoderReranker:
     Raises:
         ModelError: the directory holds no cross-encoder, or one with several labels.
     """
-    model = load_cross_encoder(model_dir, "CITADEL_RERANK_MODEL_DIR")
-    n_labels = int(model.config.num_labels)
-    if n_labels != 1:
+    model, labels = load_cross_encoder(model_dir, "CITADEL_RERANK_MODEL_DIR")
+    if len(labels) != 1:
         raise ModelError(
-            f"the cross-encoder in {model_dir} has {n_labels} labels, and ranking takes one",
+            f"the cross-encoder in {model_dir} has {len(labels)} labels, and ranking takes one",
             hint="Use a model that was trained to rank passages.",
         )
     return CrossEncoderReranker(model)
