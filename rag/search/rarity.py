@@ -109,12 +109,13 @@ class Readable:
             "collection": sorted(self._reads[0]),
             "list": sorted(self._lists),
         }
-        return [
-            one
+        made = {
+            field: self._one_of(field, values)
             for field, values in both.items()
             if not self._is_all(field, values)
-            for one in [self._one_of(field, values)]
-            if self._passing(field, one) < self.searcher.num_docs
+        }
+        return [
+            one for field, one in made.items() if self._passing(field, one) < self.searcher.num_docs
         ]
 
     def _is_all(self, field: str, values: Iterable[Any]) -> bool:
