@@ -100,11 +100,8 @@ def make_plan(
     limits = Limits(site.settings.max_file_bytes, str(site.settings.data_dir))
     roots = absolute_roots(paths, allow_missing=allow_empty)
     mapped = _mapped(site.store, collection, roots, posix)
-    permissions = (
-        Permissions(site.store.permissions.people(), site.store.permissions.groups())
-        if mapped
-        else None
-    )
+    known = site.store.permissions
+    permissions = Permissions(known.people(), known.groups()) if mapped else None
     for root in roots:
         site.progress.stage(f"looking through {root}")
         if os.path.lexists(root):
