@@ -57,7 +57,10 @@ def main() -> int:
         "--fit", action="store_true", help="evidence, injection: print fitted constants"
     )
     parser.add_argument(
-        "--whole", action="store_true", help="peers: every file, however long it takes"
+        "--whole",
+        nargs="*",
+        metavar="SET",
+        help="peers: every file of these sets, or of all, however long it takes",
     )
     parser.add_argument("--pages", type=int, default=0, help="pages: how many, such as 50000")
     given = parser.parse_args()

@@ -55,24 +55,27 @@ def main(run: Run) -> None:
         "Haystack": lambda out, folder: _script(haystack, "peer_haystack", out, folder),
         "LlamaIndex": lambda out, folder: _script(llamaindex, "peer_llamaindex", out, 0, folder),
     }
-    if run.whole:
+    is_whole = run.whole is not None
+    if is_whole:
         ways[f"LlamaIndex, {MODEL_TOKENS} tokens"] = lambda out, folder: _script(
             llamaindex, "peer_llamaindex", out, MODEL_TOKENS, folder
         )
     ways["citadel ingest"] = _citadel
-    names = run.pick(tuple(SETS), ("files_eml",))
+    names = run.whole or run.pick(tuple(SETS), ("files_eml",))
+    if unknown := set(names) - set(SETS):
+        sys.exit(f"no such sets: {', '.join(sorted(unknown))}. There are {', '.join(SETS)}.")
     with scratch() as folder:
         rows: list[list[Cell]] = []
         sums: dict[str, list[float]] = {way: [0.0] * 4 for way in ways}
         for name in names:
-            tree = _sample(run, name, folder / name)
+            tree = _sample(run.eval_dir, name, 1 if is_whole else SETS[name][1], folder / name)
             rows += _compare(name, tree, ways, folder / f"out-{name}", sums)
         print_table(_HEADER, rows)
     print_table(_SUM_HEADER, [[way, *_totals(sums, way)] for way in ways])
     print_line(
         "Sample: "
-        + ("every file of " if run.whole else "by size, every so manyth file of ")
-        + ", ".join(f"{name} ({1 if run.whole else SETS[name][1]})" for name in names)
+        + ("every file of " if is_whole else "by size, every so manyth file of ")
+        + ", ".join(name if is_whole else f"{name} ({SETS[name][1]})" for name in names)
         + ". A file failed of which nothing is in the index. Peak: proportional set size of all "
         "processes of the command. Every time is of whole processes, imports and writing the "
         "index included."
@@ -103,13 +106,12 @@ def _environment(peer: str) -> Path:
     return python
 
 
-def _sample(run: Run, name: str, tree: Path) -> Path:
-    """Copies of a set's files, or of those that stand for it."""
-    folder, every = SETS[name]
-    source = run.eval_dir / folder
+def _sample(eval_dir: Path, name: str, every: int, tree: Path) -> Path:
+    """Copies of a set's files, or of every so manyth by size, which stand for it."""
+    source = eval_dir / SETS[name][0]
     files = [f for f in source.rglob("*") if f.is_file() and not f.name.endswith(".gt.md")]
     files.sort(key=lambda file: (file.stat().st_size, file.name))
-    for file in files[:: 1 if run.whole else every]:
+    for file in files[::every]:
         copy = tree / file.relative_to(source)
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(file, copy)

@@ -21,7 +21,7 @@ class Run:
     eval_dir: Path
     quick: bool = False
     fit: bool = False
-    whole: bool = False
+    whole: Sequence[str] | None = None  # sets of which every file is read; all of them if empty
     n_pages: int = 0
 
     def pick(self, full: T, quick: T) -> T:
