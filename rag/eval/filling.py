@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ingest.chunk import CHUNKER_VERSION, Prepared, prepare
 from ingest.parse import clean
@@ -30,7 +31,7 @@ from rag.eval.sets import Entry, entries
 from rag.search.embed import Embedder
 from rag.search.indexes import open_indexes
 from rag.search.interface import Pair
-from rag.search.rerank import configured_reranker
+from rag.search.rerank import Reranker, configured_reranker
 from rag.search.retrieve import Retriever
 from rag.settings import Settings
 from rag.store import ScreenedDocument, Store
@@ -62,6 +63,28 @@ class Filled:
     def name(self, hit: Hit) -> str:
         """What the set calls the document of a passage."""
         return self.keys[hit.chunk.document_id]
+
+
+class ReadOnce:
+    """A `Reranker` that reads a text once for a question, however often that is asked in a row.
+
+    A question is asked for ten passages and for a hundred, of which most come from the same texts.
+    """
+
+    def __init__(self, reranker: Reranker) -> None:
+        self._reranker = reranker
+        self._query = ""
+        self._known: dict[str, float] = {}  # texts with their scores for that query
+
+    def scores(self, query: str, texts: Sequence[str]) -> NDArray[np.float32]:
+        """See `Reranker`."""
+        if query != self._query:
+            self._query, self._known = query, {}
+        unread = [text for text in dict.fromkeys(texts) if text not in self._known]
+        if unread:
+            scores = self._reranker.scores(query, unread).tolist()
+            self._known |= zip(unread, scores, strict=True)
+        return np.array([self._known[text] for text in texts], np.float32)
 
 
 @contextmanager
@@ -138,7 +161,8 @@ def _opened(
         ) as indexes,
     ):
         owners = dict(_owners(store))
-        reranker = configured_reranker(settings)
+        configured = configured_reranker(settings)
+        reranker = None if configured is None else ReadOnce(configured)
         retriever = Retriever(store, indexes, embedder, settings.dense_weight, reranker)
         access = store.access_to_all()
         yield Filled(store, indexes, retriever, access, keys, owners, len(owners), {}, [])

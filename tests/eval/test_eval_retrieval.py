@@ -1,13 +1,18 @@
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 from made_models import made_cross_encoder
+from numpy.typing import NDArray
 from small_sets import ASKED, ENTRIES, NOTES, write_beir, write_files, write_lines
 
 from rag.errors import BadRequest
+from rag.eval.filling import ReadOnce
 from rag.eval.report import Report, compare, load, report_json, save
 from rag.eval.retrieval import evaluate
 from rag.search.embed import Embedder
+from rag.search.rerank import load_reranker
 from rag.settings import Settings
 
 BRANCHES = {"dense", "lexical", "fused"}
@@ -52,6 +57,22 @@ def test_a_reranker_is_a_branch_of_its_own_and_what_a_user_gets(
     first = {question: report.values["document_hit@1"][question] for question in report.asked}
     assert first == {q: float(report.values["reranked/mrr"][q] == 1) for q in report.asked}
     assert told["about"]["reranker"] == "reranker"
+
+
+def test_a_reranker_reads_a_text_once_for_a_question(tmp_path: Path) -> None:
+    model = load_reranker(made_cross_encoder(tmp_path, ["relevant"]))
+    read: list[tuple[str, tuple[str, ...]]] = []
+
+    class Told:
+        def scores(self, query: str, texts: Sequence[str]) -> NDArray[np.float32]:
+            read.append((query, tuple(texts)))
+            return model.scores(query, texts)
+
+    once = ReadOnce(Told())
+    for query, texts in (("a", "xy"), ("a", "yzx"), ("a", "xx"), ("b", "x")):
+        np.testing.assert_allclose(once.scores(query, texts), model.scores(query, texts), atol=1e-6)
+
+    assert read == [("a", ("x", "y")), ("a", ("z",)), ("b", ("x",))]
 
 
 def test_every_figure_has_an_interval_around_it(beir: Report) -> None:
