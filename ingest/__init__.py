@@ -1,5 +1,5 @@
 """The writing side of Citadel: a folder in, committed documents out.
 
-scan → parse (isolated workers) → chunk → embed → one transaction a file. Writes through
+scan → parse (isolated workers) → chunk → embed → a transaction of whole files. Writes through
 `rag.store`, embeds through `rag.search.embed`, knows nothing of questions or of HTTP.
 """

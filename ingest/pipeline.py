@@ -3,13 +3,14 @@
     feed      keep a copy of the file and hand the copy to a parser process
     chunk     take what was parsed, hand on its attachments, cut it into chunks
     embed     gather texts across documents and embed them together
-    (caller)  one transaction a source, then say so: what has been said stays
+    (caller)  a transaction of whole sources, then say so: what has been said stays
 
 The parsers read the copy, so that what is stored is what was hashed, whatever happens to the file
 meanwhile. A file that fails is recorded and the run goes on; a store or a model that fails ends the
 run, with everything committed so far in place.
 """
 
+import contextlib
 import os
 import queue
 import threading
@@ -35,6 +36,10 @@ STEP_TEXTS = 128 * len(os.sched_getaffinity(0))  # embedded between two looks wh
 BATCH_TEXTS = 2 * STEP_TEXTS  # embedded at once
 ENOUGH_TEXTS = STEP_TEXTS  # embedded without waiting for more
 PATIENCE_S = 0.1  # how long fewer texts wait for company
+# Committed together: a transaction takes as long as a small source's rows. Others wait to write
+# meanwhile, a question's audit record among them, so it ends with the source that makes it long.
+TOGETHER = 8
+TOGETHER_CHUNKS = 32
 _WAKE_S = 0.2  # how often the caller looks whether it shall stop
 _READ_ATTEMPTS = 3
 
@@ -74,7 +79,7 @@ class Pipeline:
             )
         ]
 
-    def __enter__(self) -> Iterator[Work | None]:
+    def __enter__(self) -> Iterator[list[Work]]:
         for thread in self._threads:
             thread.start()
         return self._finished()
@@ -89,24 +94,35 @@ class Pipeline:
         for thread in self._threads:
             thread.join()
 
-    def _finished(self) -> Iterator[Work | None]:
-        """Each source when it is ready to be committed; None now and then, to look around.
+    def _finished(self) -> Iterator[list[Work]]:
+        """The sources that are ready to be committed; none now and then, to look around.
 
         Raises:
             CitadelError: the store or the model failed.
         """
         left = len(self._tasks)
         while left:
-            try:
-                done = self._done.get(timeout=_WAKE_S)
-            except queue.Empty:
-                yield None
-                continue
-            if isinstance(done, BaseException):
-                raise done
-            yield done
-            self._gate.leave(done)
-            left -= 1
+            ready = self._ready()
+            yield ready
+            for work in ready:
+                self._gate.leave(work)
+            left -= len(ready)
+
+    def _ready(self) -> list[Work]:
+        """Waits for one, and takes what else is there."""
+        ready: list[Work] = []
+        n_chunks = 0
+        with contextlib.suppress(queue.Empty):
+            while len(ready) < TOGETHER and n_chunks < TOGETHER_CHUNKS:
+                done = self._done.get(timeout=0 if ready else _WAKE_S)
+                if isinstance(done, BaseException):
+                    if not ready:
+                        raise done
+                    self._done.put(done)  # what came before it is committed first
+                    break
+                ready.append(done)
+                n_chunks += done.n_chunks
+        return ready
 
     def _guarded(self, stage: Callable[[], None]) -> None:
         try:

@@ -255,9 +255,8 @@ def _ingest(
     # The largest first: a long scan that came last would leave the other cores idle.
     tasks = sorted(tasks, key=lambda task: -task.seen.size_bytes)
     with _deferred_interrupt() as stop, pool, Pipeline(means, tasks) as finished:
-        for work in finished:
-            if work is not None:
-                _commit(site, work, collection, report)
+        for works in finished:
+            _commit(site, works, collection, report)
             keeping.look()
             if stop.is_set():
                 raise KeyboardInterrupt
@@ -283,24 +282,32 @@ def _usual_workers(n_cores: int) -> int:
     return min(n_cores, max(2, min(MAX_WORKERS, n_cores // 2)))
 
 
-def _commit(site: Site, work: Work, collection: str, report: Report) -> None:
-    """Put a source's documents, or the reason why there are none, into the store."""
-    if work.failure is not None:
-        _record_failure(site, work, work.failed(site.recipe), collection, report)
-        return
-    attachments = list(work.failed_attachments())
-    for source in attachments:
-        site.store.record_failure(collection, source)
-    ingested = work.ingested(site.recipe)
-    try:
-        site.store.commit_source(
-            collection, ingested, work.documents(), model_id=site.recipe.model_id
-        )
-    except (Forgotten, ValueError) as error:
-        why = _forgotten(error) if isinstance(error, Forgotten) else _defect(error)
-        failure = failed(ingested, why)
-        _record_failure(site, work, failure, collection, report)
-        return
+def _commit(site: Site, works: Sequence[Work], collection: str, report: Report) -> None:
+    """Put sources' documents, or the reasons why there are none, into the store."""
+    for work in works:
+        if work.failure is not None:
+            _record_failure(site, work, work.failed(site.recipe), collection, report)
+            continue
+        for source in work.failed_attachments():
+            site.store.record_failure(collection, source)
+    made = [work for work in works if work.failure is None]
+    stored = site.store.commit_sources(
+        collection,
+        [(work.ingested(site.recipe), work.documents()) for work in made],
+        model_id=site.recipe.model_id,
+    )
+    for work, done in zip(made, stored, strict=True):
+        if isinstance(done, Exception):
+            why = _forgotten(done) if isinstance(done, Forgotten) else _defect(done)
+            failure = failed(work.ingested(site.recipe), why)
+            _record_failure(site, work, failure, collection, report)
+        else:
+            _count_in(site, work, collection, report)
+
+
+def _count_in(site: Site, work: Work, collection: str, report: Report) -> None:
+    """Say that a source is in the store, but for the attachments that failed."""
+    ingested, attachments = work.ingested(site.recipe), list(work.failed_attachments())
     for source in attachments:
         report.fail(source)
     _remove_stale(site, work, collection, {source.uri for source in attachments})

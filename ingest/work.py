@@ -101,6 +101,11 @@ class Work:
         return all(part.is_settled for part in self.parts)
 
     @property
+    def n_chunks(self) -> int:
+        """Those of all its parts that have been cut."""
+        return sum(len(part.prepared.chunks) for part in self.parts if part.prepared is not None)
+
+    @property
     def failure(self) -> ParseError | None:
         """Why the file itself cannot be ingested."""
         return self.parts[0].failure

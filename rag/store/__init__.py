@@ -1,6 +1,6 @@
 """The store: documents, chunks, vectors and the change log in one SQL database.
 
-In come parsed, chunked and embedded documents, one transaction a source file; out go the rows that
+In come parsed, chunked and embedded documents, a source file never in part; out go the rows that
 a caller's `Access` allows, and the change log that the indexes follow. This is the only room that
 opens a database session and the only one that knows SQLAlchemy. It also keeps who there is, and the
 sessions, passwords and keys that they are known by. It does not know how a file is

@@ -1,9 +1,10 @@
 """The store's one public class; what it does is written in the modules it delegates to.
 
-Every call is one transaction of its own and sees the newest committed state, whichever thread or
+Every call is a transaction of its own and sees the newest committed state, whichever thread or
 process wrote it. Reading for a person always takes an `Access`; there is no default.
 """
 
+import itertools
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Self
 import numpy as np
 
 from rag.closing import Closing
-from rag.errors import StoreError
+from rag.errors import Forgotten, StoreError
 from rag.store import (
     access,
     changes,
@@ -221,12 +222,39 @@ class Store(Closing):
 
         Raises:
             ValueError: the documents contradict themselves; see `ingestion.validate`.
+            Forgotten: the source's content was to be forgotten.
         """
-        ingestion.validate(source, documents)
-        with self._database.write() as connection:
-            return ingestion.commit_source(
-                connection, collection, source, documents, model_id=model_id
-            )
+        (done,) = self.commit_sources(collection, [(source, documents)], model_id=model_id)
+        if isinstance(done, Exception):
+            raise done
+        return done
+
+    def commit_sources(
+        self,
+        collection: str,
+        made: Sequence[tuple[SourceFile, Sequence[NewDocument]]],
+        *,
+        model_id: str,
+    ) -> list[list[int] | ValueError | Forgotten]:
+        """The same for several sources in one transaction, which costs as much as a small file's.
+
+        Returns for each its documents' ids, or why nothing of it was stored: it keeps no other out.
+        """
+        if not made:
+            return []
+        try:
+            for source, documents in made:
+                ingestion.validate(source, documents)
+            with self._database.write() as connection:
+                return [
+                    ingestion.commit_source(connection, collection, *one, model_id=model_id)
+                    for one in made
+                ]
+        except (ValueError, Forgotten) as error:
+            if len(made) == 1:
+                return [error]
+        each = [self.commit_sources(collection, [one], model_id=model_id) for one in made]
+        return [*itertools.chain.from_iterable(each)]
 
     def record_failure(self, collection: str, source: SourceFile) -> None:
         """Record that a source could not be ingested, and remove what an older version gave.

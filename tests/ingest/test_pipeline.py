@@ -7,7 +7,7 @@ from sync_steps import counts, documents, mail, sync, touch
 
 from ingest import pipeline
 from ingest.parse.pool import ParserPool
-from ingest.pipeline import Means, Pipeline, keep
+from ingest.pipeline import TOGETHER, TOGETHER_CHUNKS, Means, Pipeline, keep
 from ingest.plan import Task
 from ingest.progress import Lines
 from ingest.sync import Site
@@ -124,7 +124,7 @@ def through(site: Site, tasks: list[Task]) -> list[Work]:
     """What comes out at the end of the pipeline; nothing is committed."""
     pool = ParserPool(1, timeout_s=60, memory_bytes=2 * 1024**3)
     with pool, Pipeline(means(site, pool), tasks) as finished:
-        return [work for work in finished if work is not None]
+        return [work for works in finished for work in works]
 
 
 def test_no_more_files_are_let_in_than_there_is_room_for(
@@ -139,12 +139,36 @@ def test_no_more_files_are_let_in_than_there_is_room_for(
     pool = ParserPool(1, timeout_s=60, memory_bytes=2 * 1024**3)
 
     with pool, Pipeline(means(site, pool), tasks) as finished:
-        first = next(work for work in finished if work is not None)
+        first = next(works for works in finished if works)
         n_inside = settled(site.store.originals)  # with a caller that takes no more
-        rest = [work for work in finished if work is not None]
+        rest = [work for works in finished for work in works]
 
     assert n_inside <= 6
-    assert len({first.source.uri, *(work.source.uri for work in rest)}) == 40
+    assert len({work.source.uri for work in (*first, *rest)}) == 40
+
+
+def test_small_files_that_are_ready_are_handed_on_together_and_no_more_than_is_soon_committed(
+    site: Site, tmp_path: Path
+) -> None:
+    lengths = [2000, *[1] * (3 * TOGETHER)]
+    tasks = []
+    for number, n_sentences in enumerate(lengths):
+        path = tmp_path / f"{number}.txt"
+        path.write_text(" ".join(f"This is sentence {n} of {path}." for n in range(n_sentences)))
+        tasks.append(Task(seen(path)))
+    pool = ParserPool(1, timeout_s=60, memory_bytes=2 * 1024**3)
+
+    groups = []
+    with pool, Pipeline(means(site, pool), tasks) as finished:
+        for works in finished:
+            groups.append(works)
+            time.sleep(0.3)  # a store that is slow, so that others get ready
+
+    assert sum(map(len, groups)) == len(lengths)
+    assert TOGETHER in map(len, groups)
+    assert max(map(len, groups)) == TOGETHER
+    (with_long,) = (works for works in groups if any(w.n_chunks > TOGETHER_CHUNKS for w in works))
+    assert with_long[-1].n_chunks > TOGETHER_CHUNKS, "nothing follows it into its transaction"
 
 
 def settled(originals: Originals) -> int:
@@ -161,7 +185,7 @@ def test_leaving_the_pipeline_early_ends_its_threads(site: Site, docs: Path) -> 
     tasks = [Task(seen(path)) for path in sorted(docs.rglob("*.*"))]
 
     with pool, Pipeline(means(site, pool), tasks) as finished:
-        next(work for work in finished if work is not None)
+        next(works for works in finished if works)
 
     assert not {t.name for t in threading.enumerate()} & {"feed", "chunk", "embed", "parser"}
 

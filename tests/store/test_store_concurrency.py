@@ -147,6 +147,23 @@ def test_failed_transaction_leaves_nothing(store: Store) -> None:
     assert commit(store, "/m.eml", "x")
 
 
+def test_sources_that_are_committed_together_are_stored_together_or_not_at_all(
+    store: Store,
+) -> None:
+    commit(store, "/m.eml#a", "in the way")
+    before = store.head(), stored(store), store.sources("docs", "/")
+    mail = [document("/m.eml", ["x"]), document("/m.eml#a", ["y"], parent="/m.eml")]
+    note = (source("/n.txt"), [document("/n.txt", ["z"])])
+
+    with pytest.raises(StoreError, match=r"UNIQUE|unique"):
+        store.commit_sources("docs", [note, (source("/m.eml"), mail)], model_id="m")
+    assert (store.head(), stored(store), store.sources("docs", "/")) == before
+
+    ((note_id,),) = store.commit_sources("docs", [note], model_id="m")
+    assert store.document(DOCS, note_id).source_uri == "/n.txt"
+    assert store.commit_sources("docs", [], model_id="m") == []
+
+
 def test_what_goes_by_a_name_is_done_by_one_at_a_time(
     store: Store, url: str, data_dir: Path
 ) -> None:

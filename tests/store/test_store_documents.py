@@ -177,7 +177,8 @@ def test_no_reader_has_a_default_access() -> None:
     for_everyone = {
         "access_to_all",
         "collections",
-        *("changes", "check", "check_originals", "close", "commit_source", "failures"),
+        *("changes", "check", "check_originals", "close", "failures"),
+        *("commit_source", "commit_sources"),
         *("forget_snapshot", "head", "quarantined", "release_quarantined", "remove_quarantined"),
         *("keep_withheld", "purge_withheld", "withheld", "withheld_one"),  # for who administers it
         *("index_rows", "model_ids", "move_source", "open", "reading", "record_failure"),

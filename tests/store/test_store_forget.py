@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import insert
-from store_samples import commit, commit_mail
+from store_samples import MODEL, commit, commit_mail, document, source
 
 from rag.acting import Actor, acting
 from rag.errors import Forgotten, NotFound
@@ -13,7 +13,9 @@ from rag.forget.probes import of_user
 from rag.forget.steps import steps
 from rag.store import Store, Wanted, Withheld, tables
 from rag.store.idempotency import KeptResponse
+from rag.types import Access
 
+DOCS = Access(frozenset({"docs"}))
 NOW = datetime(2026, 11, 26, 9, tzinfo=UTC)
 LINE = "The foundry in Bremerhaven closes in autumn, and nobody has been told of it."
 
@@ -53,6 +55,28 @@ def test_a_document_leaves_every_table_and_the_free_space(store: Store) -> None:
     assert store.check() == []
     with pytest.raises(Forgotten):
         commit(store, "/elsewhere.txt", LINE)
+
+
+def test_a_source_that_is_refused_keeps_no_other_out(store: Store) -> None:
+    forgotten = document("/old.txt", ["What nobody may read any more."])
+    was = source("/old.txt", content_sha256=forgotten.content_sha256)
+    [old] = store.commit_source("docs", was, [forgotten], model_id=MODEL)
+    list(steps(store, store.erasure.begin_documents(store.erasure.of_document(old))))
+    made = [
+        (source("/a"), [document("/a", ["first"])]),
+        (source("/wrong"), [document("/other", ["not its own"])]),
+        (was, [forgotten]),
+        (source("/b"), [document("/b", ["last"])]),
+    ]
+
+    first, wrong, refused, last = store.commit_sources("docs", made, model_id=MODEL)
+
+    assert isinstance(wrong, ValueError)
+    assert isinstance(refused, Forgotten)
+    assert [s.uri for s in store.sources("docs", "/")] == ["/a", "/b"]
+    assert {d.id for d in store.list_documents(DOCS)} == {*first, *last}
+    assert store.audit.verify().problems == []
+    assert store.check() == []
 
 
 def test_forgotten_bytes_do_not_come_in_by_an_upload_and_only_the_operator_hears_why(
