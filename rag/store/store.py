@@ -4,7 +4,6 @@ Every call is a transaction of its own and sees the newest committed state, whic
 process wrote it. Reading for a person always takes an `Access`; there is no default.
 """
 
-import itertools
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -236,9 +235,10 @@ class Store(Closing):
         *,
         model_id: str,
     ) -> list[list[int] | ValueError | Forgotten]:
-        """The same for several sources in one transaction, which costs as much as a small file's.
+        """The same for several sources in one transaction, as beginning and ending one is slow.
 
-        Returns for each its documents' ids, or why nothing of it was stored: it keeps no other out.
+        Returns for each its documents' ids, or why nothing of it was stored. One that is refused
+        keeps no other out: each is then committed by itself.
         """
         if not made:
             return []
@@ -253,8 +253,11 @@ class Store(Closing):
         except (ValueError, Forgotten) as error:
             if len(made) == 1:
                 return [error]
-        each = [self.commit_sources(collection, [one], model_id=model_id) for one in made]
-        return [*itertools.chain.from_iterable(each)]
+        return [
+            done
+            for one in made
+            for done in self.commit_sources(collection, [one], model_id=model_id)
+        ]
 
     def record_failure(self, collection: str, source: SourceFile) -> None:
         """Record that a source could not be ingested, and remove what an older version gave.

@@ -47,6 +47,9 @@ Ingest = Callable[[Path, Path], Finished]  # of a folder, with a folder for what
 def main(run: Run) -> None:
     """Print the section."""
     what = " ".join(__doc__.split("\n\n")[1].split())
+    names = run.whole or run.pick(tuple(SETS), ("files_eml",))
+    if unknown := set(names) - set(SETS):
+        sys.exit(f"no such sets: {', '.join(sorted(unknown))}. There are {', '.join(SETS)}.")
     haystack, llamaindex = _environment("haystack"), _environment("llamaindex")
     os.environ.update(OFFLINE)
     print_heading("Ingest beside peers", what, quick=run.quick)
@@ -61,9 +64,6 @@ def main(run: Run) -> None:
             llamaindex, "peer_llamaindex", out, MODEL_TOKENS, folder
         )
     ways["citadel ingest"] = _citadel
-    names = run.whole or run.pick(tuple(SETS), ("files_eml",))
-    if unknown := set(names) - set(SETS):
-        sys.exit(f"no such sets: {', '.join(sorted(unknown))}. There are {', '.join(SETS)}.")
     with scratch() as folder:
         rows: list[list[Cell]] = []
         sums: dict[str, list[float]] = {way: [0.0] * 4 for way in ways}
