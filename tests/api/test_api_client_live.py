@@ -20,10 +20,12 @@ from rag.client.documents import Filter
 
 PROGRAMS = Path(__file__).parents[2] / "docs" / "programs.md"
 STARTED = datetime.now(UTC) - timedelta(hours=1)
-BUSY = (b"HTTP/1.1 503 Busy\r\nRetry-After: 0\r\nContent-Length: 0\r\n\r\n", "")
-DONE = (b"HTTP/1.1 201 Made\r\nContent-Length: 16\r\n\r\n", '{"name": "team"}')
+# Each answer says that its connection ends: a client that kept it would write to one that is going.
+END = b"Connection: close\r\n\r\n"
+BUSY = (b"HTTP/1.1 503 Busy\r\nRetry-After: 0\r\nContent-Length: 0\r\n" + END, "")
+DONE = (b"HTTP/1.1 201 Made\r\nContent-Length: 16\r\n" + END, '{"name": "team"}')
 CUT = (b"", "")  # the connection ends without an answer
-LONG = (b"HTTP/1.1 429 Too Many\r\nRetry-After: 3600\r\nContent-Length: 0\r\n\r\n", "")
+LONG = (b"HTTP/1.1 429 Too Many\r\nRetry-After: 3600\r\nContent-Length: 0\r\n" + END, "")
 
 
 @pytest.fixture(scope="module")
