@@ -148,7 +148,8 @@ def test_ctrl_c_in_the_middle_keeps_what_was_committed_and_says_so(
         while not process.stderr.readline().startswith("committed "):
             pass
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        err = process.stderr.read()  # what of it is buffered, `communicate` would leave out
+        out, _ = process.communicate(timeout=60)
 
     assert (process.returncode, out) == (130, "")
     assert err.splitlines()[-2:] == [
