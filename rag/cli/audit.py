@@ -12,6 +12,7 @@ import typer
 
 from rag.cli.app import COULD_NOT, DONE, Frame, JsonOption, app, open_store, print_json
 from rag.errors import BadRequest, ConfigError
+from rag.times import time_json
 
 if TYPE_CHECKING:
     from rag.store import Record, Store, Wanted
@@ -245,5 +246,5 @@ def _others(record: "Record") -> list[int]:
 def _json(record: "Record", names: dict[int, str]) -> dict[str, Any]:
     from dataclasses import asdict
 
-    values = asdict(record) | {"at": record.at.isoformat(), "who": _who(record, names)}
+    values = asdict(record) | {"at": time_json(record.at), "who": _who(record, names)}
     return values | {"principals": {str(n): names[n] for n in _others(record) if n in names}}

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rag.cli.app import JsonOption, app, open_store, print_json
+from rag.times import time_json
 
 if TYPE_CHECKING:
     from rag.store import Withheld
@@ -69,7 +70,7 @@ def purge(
 def _json(record: "Withheld") -> dict[str, Any]:
     return {
         "id": record.id,
-        "created_at": record.created_at.isoformat(),
+        "created_at": time_json(record.created_at),
         "request_id": record.request_id,
         "status": record.status,
         "stage": record.stage,
@@ -92,7 +93,7 @@ def _line(record: "Withheld") -> str:
 
 def _whole(record: "Withheld") -> str:
     lines = [
-        f"{record.created_at.isoformat(timespec='seconds')}  request {_safe(record.request_id)}",
+        f"{record.created_at:%Y-%m-%d %H:%M:%S UTC}  request {_safe(record.request_id)}",
         f"{_why(record)}{_probability(record)}, in the {record.stage}{_writer(record)}",
         f"asked of {', '.join(map(_safe, record.collections)) or 'no collection'}",
         f"question: {_safe(record.question)}",

@@ -6,6 +6,7 @@ import typer
 
 from rag.cli.app import COULD_NOT, DONE, Frame, JsonOption, app, open_store, print_json, say
 from rag.cli.ask import AsUser, Collections, access_to
+from rag.times import time_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -90,7 +91,7 @@ def _document_json(document: "Document") -> dict[str, Any]:
         "chunks": document.n_chunks,
         "warnings": list(document.warnings),
         "parent_id": document.parent_id,
-        "ingested_at": document.ingested_at.isoformat(),
+        "ingested_at": time_json(document.ingested_at),
     }
 
 

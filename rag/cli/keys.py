@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from rag.cli.app import JsonOption, app, open_store, print_json, say
+from rag.times import time_json_or_none
 
 if TYPE_CHECKING:
     from rag.store import Key, Owner, Scope, Store
@@ -91,7 +92,7 @@ def key_json(key: "Key") -> dict[str, object]:
         "name": key.name,
         "shown": key.shown,
         "scopes": list(key.scopes),
-        **{name: None if time is None else time.isoformat() for name, time in times.items()},
+        **{name: time_json_or_none(time) for name, time in times.items()},
     }
 
 

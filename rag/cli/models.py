@@ -11,6 +11,7 @@ import typer
 
 from rag.cli.app import Frame, JsonOption, a_path, app, open_store, print_json, say
 from rag.errors import BadRequest, Conflict
+from rag.times import time_json
 
 if TYPE_CHECKING:
     from rag.settings import Settings
@@ -271,7 +272,7 @@ def _json(model: "Model", n_vectors: int, is_building: bool) -> dict[str, Any]:
         "vectors": n_vectors,
         "cut": model.n_cut,
         "building": is_building,
-        "added_at": model.added_at.isoformat(),
+        "added_at": time_json(model.added_at),
         "comparison": model.comparison,
     }
 

@@ -15,6 +15,7 @@ from rag.cli.app import (
     say,
 )
 from rag.cli.passwords import StdinOption, password_for
+from rag.times import time_json_or_none
 
 if TYPE_CHECKING:
     from rag.store import Person
@@ -96,7 +97,7 @@ def _user_json(person: "Person", way: "WayIn") -> dict[str, object]:
         "groups": list(person.groups),
         "roles": list(person.roles),
         "password": way.has_password,
-        "last_sign_in": None if last is None else last.isoformat(),
+        "last_sign_in": time_json_or_none(last),
     }
 
 

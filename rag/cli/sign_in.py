@@ -7,6 +7,7 @@ import typer
 from rag.cli.app import Frame, JsonOption, open_store, print_json, say
 from rag.cli.passwords import StdinOption, password_for
 from rag.cli.people import Name, groups, users
+from rag.times import time_json
 
 if TYPE_CHECKING:
     from rag.store import Session
@@ -124,7 +125,7 @@ def _session_json(session: "Session") -> dict[str, object]:
         "how": session.how,
         "address": session.address,
         "agent": session.agent,
-        "created_at": session.created_at.isoformat(),
-        "used_at": session.used_at.isoformat(),
-        "expires_at": session.expires_at.isoformat(),
+        "created_at": time_json(session.created_at),
+        "used_at": time_json(session.used_at),
+        "expires_at": time_json(session.expires_at),
     }

@@ -26,6 +26,7 @@ from rag.search.current import Searching, open_searching
 from rag.settings import Settings
 from rag.store import Model, Store
 from rag.text import sentence_spans
+from rag.times import time_json
 from rag.types import Access
 
 DRAWN = 200  # sentences
@@ -113,7 +114,7 @@ def result(
         "high": round(found.high, 4),
         "p": round(found.p, 6),
         "worse": found.p < SURE and found.value < 0,
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "at": time_json(datetime.now(UTC)),
     }
 
 

@@ -50,8 +50,3 @@ def microseconds(time: datetime) -> int:
 def time_of(microseconds: int) -> datetime:
     """The time that `microseconds` has made a number of; the nearest sensible one of any other."""
     return _EPOCH + timedelta(microseconds=max(0, min(microseconds, _MAX_MICROSECONDS)))
-
-
-def written(time: datetime) -> str:
-    """A time as the API writes it."""
-    return time.isoformat().replace("+00:00", "Z")

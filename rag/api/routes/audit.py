@@ -19,6 +19,7 @@ from rag.audit.forward import Keeper
 from rag.audit.ocsf import numbers_in
 from rag.errors import CitadelError
 from rag.store import Record, Wanted
+from rag.times import time_json
 
 logger = logging.getLogger(__name__)
 
@@ -91,5 +92,5 @@ def _in_utc(moment: datetime) -> datetime:
 
 
 def _json(record: Record, names: dict[int, str]) -> dict[str, Any]:
-    values = asdict(record) | {"at": record.at.isoformat().replace("+00:00", "Z")}
+    values = asdict(record) | {"at": time_json(record.at)}
     return values | {"principals": {str(n): names[n] for n in numbers_in(record, names)}}

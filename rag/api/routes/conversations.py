@@ -21,6 +21,7 @@ from rag.errors import Forbidden
 from rag.store import Store
 from rag.store.conversations import Conversation, KeptTurn
 from rag.store.kept_answers import documents_of
+from rag.times import time_json
 
 router = APIRouter(tags=["conversations"])
 
@@ -182,8 +183,8 @@ def conversation_json(conversation: Conversation) -> dict[str, Any]:
     return {
         "id": conversation.id,
         "title": conversation.title,
-        "created_at": cursors.written(conversation.created_at),
-        "updated_at": cursors.written(conversation.updated_at),
+        "created_at": time_json(conversation.created_at),
+        "updated_at": time_json(conversation.updated_at),
         "n_turns": conversation.n_turns,
     }
 
@@ -221,7 +222,7 @@ def _turn_json(turn: KeptTurn) -> dict[str, Any]:
     return {
         "id": turn.id,
         "request_id": turn.request_id,
-        "created_at": cursors.written(turn.created_at),
+        "created_at": time_json(turn.created_at),
         "question": turn.question,
         "answer": turn.answer,
         "withheld": bool(turn.withheld),

@@ -20,6 +20,7 @@ from rag.api.routes.docs import BINARY, PNG, documented
 from rag.errors import BadRequest, NotFound
 from rag.layout import line_boxes
 from rag.store import Narrowing, Store
+from rag.times import time_json
 from rag.types import Access, Document, Page
 
 router = APIRouter(tags=["documents"])
@@ -247,7 +248,7 @@ def document_json(document: Document, store: Store) -> dict[str, Any]:
         "name": file_name(document.source_uri),
         "has_images": has_images(document, store),
         "warnings": list(document.warnings),
-        "ingested_at": document.ingested_at.isoformat().replace("+00:00", "Z"),
+        "ingested_at": time_json(document.ingested_at),
     }
 
 

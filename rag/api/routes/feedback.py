@@ -12,6 +12,7 @@ from rag.api.border.callers import Admin, Asker
 from rag.api.routes.conversations import RATINGS, Cursor, Limit
 from rag.api.routes.docs import documented
 from rag.store.feedback import Feedback
+from rag.times import time_json
 
 router = APIRouter(tags=["conversations"])
 
@@ -59,6 +60,6 @@ def _feedback_json(given: Feedback, owner: int) -> dict[str, Any]:
         "request_id": given.request_id,
         "rating": RATINGS[given.rating],
         "comment": given.comment,
-        "created_at": cursors.written(given.created_at),
+        "created_at": time_json(given.created_at),
         "yours": given.owner == owner,
     }

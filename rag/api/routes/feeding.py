@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import asdict
-from datetime import datetime
 from typing import Annotated, Any
 
 from anyio import to_thread
@@ -26,6 +25,7 @@ from rag.errors import CitadelError, TooManyRequests
 from rag.folders import allowed
 from rag.settings import Settings
 from rag.store import UPLOAD, Run, Store
+from rag.times import time_json, time_json_or_none
 from rag.types import Access, Document
 
 router = APIRouter(tags=["ingest"])
@@ -245,13 +245,9 @@ def run_json(run: Run, document_id: int | None) -> dict[str, Any]:
         "message": run.message,
         "hint": run.hint,
         "document_id": document_id,
-        "created_at": _time(run.created_at),
-        "ended_at": run.ended_at and _time(run.ended_at),
+        "created_at": time_json(run.created_at),
+        "ended_at": time_json_or_none(run.ended_at),
     }
-
-
-def _time(time: datetime) -> str:
-    return time.isoformat().replace("+00:00", "Z")
 
 
 def _look(store: Store, caller: Caller, run_id: int) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Routes about API keys. The text of a key is in the answer that makes it, and nowhere else."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -14,6 +14,7 @@ from rag.api.routes.docs import documented
 from rag.api.routes.me import OfUser, whose, whose_to_end
 from rag.errors import Forbidden
 from rag.store import Key, Scope
+from rag.times import time_json, time_json_or_none
 
 router = APIRouter(tags=["account"])
 
@@ -86,12 +87,8 @@ def key_json(key: Key) -> dict[str, object]:
         "name": key.name,
         "shown": key.shown,
         "scopes": list(key.scopes),
-        "created_at": key.created_at.isoformat(),
-        "used_at": _written(key.used_at),
-        "expires_at": _written(key.expires_at),
-        "revoked_at": _written(key.revoked_at),
+        "created_at": time_json(key.created_at),
+        "used_at": time_json_or_none(key.used_at),
+        "expires_at": time_json_or_none(key.expires_at),
+        "revoked_at": time_json_or_none(key.revoked_at),
     }
-
-
-def _written(time: datetime | None) -> str | None:
-    return None if time is None else time.isoformat()

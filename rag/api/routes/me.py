@@ -15,6 +15,7 @@ from rag.api.routes.docs import documented
 from rag.api.routes.login import checked
 from rag.errors import Forbidden, Unauthorized
 from rag.store import Session, Store
+from rag.times import time_json
 
 router = APIRouter(tags=["account"])
 
@@ -125,8 +126,8 @@ def _session_json(session: Session, current: int | None) -> dict[str, object]:
         "how": session.how,
         "address": session.address,
         "agent": session.agent,
-        "created_at": session.created_at.isoformat(),
-        "used_at": session.used_at.isoformat(),
-        "expires_at": session.expires_at.isoformat(),
+        "created_at": time_json(session.created_at),
+        "used_at": time_json(session.used_at),
+        "expires_at": time_json(session.expires_at),
         "current": session.id == current,
     }
