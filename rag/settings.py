@@ -67,7 +67,7 @@ class Settings(BaseSettings):
         None, description="Token of that Milvus, such as user:password."
     )
     dense_weight: float = Field(
-        0.55, ge=0, le=1, description="Weight of the dense branch in fusion; lexical has the rest."
+        0.7, ge=0, le=1, description="Weight of the dense branch in fusion; lexical has the rest."
     )
     rerank_model_dir: Path | None = Field(
         None,

@@ -221,8 +221,7 @@ class Hit:
 
     rank: int
     score: float
-    dense: float  # cosine of query and best chunk, 0 where the dense branch did not return it
-    lexical: float  # BM25 of the best chunk, 0 where the lexical branch did not return it
+    dense: float  # cosine of query and best chunk, 0 where that has no vector
     chunk: StoredChunk
     members: tuple[StoredChunk, ...]
     text: str

@@ -35,6 +35,7 @@ def put(
         vectors=embedder.encode(prepared.embed_texts),
         pages=prepared.pages,
         content_sha256=sha256,
+        metadata=document.metadata,
     )
     source = SourceFile(uri, len(prepared.text), 0, sha256, fingerprint=sha256)
     return store.commit_source(collection, source, [new], model_id=embedder.model_id)[0]

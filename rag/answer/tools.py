@@ -221,7 +221,6 @@ class Desk:
                 rank=rank,
                 score=score,
                 dense=0.0,
-                lexical=0.0,
                 chunk=members[0],
                 members=tuple(members),
                 text=text[members[0].chunk.char_start - start : members[-1].chunk.char_end - start],
@@ -302,7 +301,7 @@ def _piece(hit: Hit, members: Sequence[StoredChunk]) -> Hit:
     whole = replace(hit, members=tuple(members), text=text)
     if hit.chunk in members:
         return whole
-    return replace(whole, chunk=members[0], dense=0.0, lexical=0.0)
+    return replace(whole, chunk=members[0], dense=0.0)
 
 
 def plain(text: str) -> str:

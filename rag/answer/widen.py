@@ -4,7 +4,6 @@ Chunks are named by their place in `chunks`. Those in quarantine are missing the
 ever joined over the gap that they leave.
 """
 
-import datetime
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from rag.answer.prompts import harmless, heading_line
 from rag.answer.tokens import TokenCounter
 from rag.store import Store
 from rag.text import sentence_spans, words
+from rag.times import own_day
 from rag.types import Access, Chunk, StoredChunk
 
 SHINGLE_WORDS = 5
@@ -25,7 +25,6 @@ JOINT_TOKENS = 8  # for blank lines, and for what a key counts more than the one
 TAIL_CHARS = 1000
 CELLS = " | "
 UNSET_KEY = "k9z8"
-_DATES = ("date", "modified", "created")  # of a mail; of a file's own properties
 
 Shingle = tuple[str, ...]
 
@@ -53,7 +52,7 @@ class OpenDocument:
         """
         document = store.document(access, document_id)
         self.id = document_id
-        self.date = own_date(document.metadata)
+        self.date = own_day(document.metadata)
         self.chunks = store.document_chunks(access, document_id)
         self.text = store.text(access, document_id)
         self.at = {stored.id: i for i, stored in enumerate(self.chunks)}
@@ -242,18 +241,6 @@ class OpenDocument:
         border = before.char_end - start
         ends = (end for _, end in sentence_spans(around, self._document.language))
         return border in ends
-
-
-def own_date(metadata: dict[str, str]) -> str:
-    """The day that a document gives itself, ISO 8601: a mail's, else of its last change."""
-    for name in _DATES:
-        day = metadata.get(name, "")[:10]
-        try:
-            if re.fullmatch(r"\d{4}-\d\d-\d\d", day):
-                return datetime.date.fromisoformat(day).isoformat()
-        except ValueError:
-            continue
-    return ""
 
 
 def _unit_ends(stored: StoredChunk) -> list[int]:

@@ -34,7 +34,10 @@ class Lexical(Protocol):
     """The chunks' words."""
 
     def search(self, query: str, k: int, access: Access) -> list[tuple[int, float]]:
-        """The `k` best readable chunks for the words of a query, as (chunk id, BM25 score)."""
+        """The `k` best readable chunks for the words of a query, as (chunk id, score > 0).
+
+        It is BM25 as a share of what a chunk would have with each of the words once.
+        """
 
     def content_terms(self, text: str, language: str) -> list[str]:
         """The stems of the words of `text` that carry meaning, in order, with repeats."""

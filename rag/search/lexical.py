@@ -10,9 +10,10 @@ Knows chunk ids, collections and text; knows nothing of vectors.
 """
 
 import contextlib
+import re
 import shutil
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -39,6 +40,10 @@ FIELDS = (*STEMMERS, HINDI, THAI, OTHER)
 WORD = r"[\p{L}\p{N}\p{M}]+"  # Tantivy's own tokenizer ends a word at a vowel sign or an accent
 MAX_WORD_BYTES = 60  # three times that where a letter may take three
 HEADING_WEIGHT = 0.3  # of title, file name and headings against the text
+# Of a year, a quarter, a version or a code there: it is what tells one of many like documents from
+# the others. A bare number of few digits is not meant: it may be that of a section, or of anything.
+HEADING_CODE_WEIGHT = 2.0
+CODE = re.compile(r"(?=.*\d)(?:.*[^\W\d_].*|\d{4,})")
 # Of the other languages' fields: a word is rare there because it is foreign, not because it says
 # much. Anything from 0.5 to 0.9 helps where documents are in several languages.
 FOREIGN_WEIGHT = 0.7
@@ -86,8 +91,9 @@ class Words:
             own = not asked_in or language == _field(asked_in)
             weight = 1.0 if own else FOREIGN_WEIGHT
             for word, n in self._query_words(query, language):
+                above = HEADING_CODE_WEIGHT if CODE.fullmatch(word) else HEADING_WEIGHT
                 weights[f"text_{language}", word] = n * weight
-                weights[f"heading_{language}", word] = n * weight * HEADING_WEIGHT
+                weights[f"heading_{language}", word] = n * weight * above
         return weights
 
     def _query_words(self, query: str, language: str) -> list[tuple[str, int]]:
@@ -176,7 +182,7 @@ class LexicalIndex(Words):
             self._renew()
 
     def search(self, query: str, k: int, access: Access) -> list[tuple[int, float]]:
-        """The `k` best readable chunks for the words of a query, as (chunk id, BM25 score).
+        """See `Lexical`.
 
         What else the index holds has no part in the words' weights, see `rag.search.rarity`.
         """
@@ -185,12 +191,16 @@ class LexicalIndex(Words):
         readable = self._readable(access)
         weights = self._weights(query)
         readable.count(weights)
-        words = self._word_queries(weights, readable.correction())
+        correct = readable.correction()
+        corrected = {word: weight * correct(*word) for word, weight in weights.items()}
+        words = self._word_queries(corrected)
         if not words:
             return []
         hits = _best(tantivy.Query.boolean_query(words), k, readable)
         ids = readable.searcher.fast_field_values("chunk_id", [address for _, address in hits])
-        return [(int(i), float(score)) for i, (score, _) in zip(ids, hits, strict=True)]
+        rare = ((word, w * readable.held_idf(*word)) for word, w in corrected.items() if w)
+        once = worth(dict(rare))
+        return [(int(i), float(score) / once) for i, (score, _) in zip(ids, hits, strict=True)]
 
     def idf(self, term: str, language: str, access: Access) -> float:
         """Inverse document frequency of a stem in what a caller may read; > 0."""
@@ -231,15 +241,26 @@ class LexicalIndex(Words):
         return Readable(self._index.schema, searcher, reads, counted)
 
     def _word_queries(
-        self, weights: Mapping[Word, float], correct: Callable[[str, str], float]
+        self, weights: Mapping[Word, float]
     ) -> list[tuple[tantivy.Occur, tantivy.Query]]:
-        """One for each word; none where `correct`, what its weight is times, is 0."""
+        """One for each word that has a weight."""
         queries = []
         for (field, word), weight in weights.items():
-            if correction := correct(field, word):
+            if weight:
                 found = tantivy.Query.term_query(self._index.schema, field, word)
-                queries.append(tantivy.Query.boost_query(found, weight * correction))
+                queries.append(tantivy.Query.boost_query(found, weight))
         return [(tantivy.Occur.Should, word) for word in queries]
+
+
+def worth(words: Mapping[Word, float]) -> float:
+    """What a chunk would score with each of these words once, > 0.
+
+    They come with weight times rarity. A chunk is of one language: it is the most in any.
+    """
+    sums: dict[str, float] = defaultdict(float)
+    for (field, _), value in words.items():
+        sums[field.partition("_")[2]] += value
+    return max(sums.values(), default=0.0) or 1.0
 
 
 def texts_of(row: IndexRow) -> dict[str, str]:

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache, partial
 
-from rag.search.lexical import Words
+from rag.search.lexical import Words, worth
 from rag.search.milvus_client import Milvus, Row, Shelf, readable
 from rag.search.milvus_dense import key_fields, keys
 from rag.search.rarity import EVERYTHING, Counted, Word
@@ -78,21 +78,19 @@ class MilvusLexical(Words):
         self._counted = Counted()
 
     def search(self, query: str, k: int, access: Access) -> list[tuple[int, float]]:
-        """The `k` best readable chunks for the words of a query, as (chunk id, BM25 score)."""
+        """See `Lexical`."""
         if not access.collections:
             return []
         weights = self._weights(query)
         having = self._having(list(weights), access)
         n = self._n_readable(access) if any(having.values()) else 0
-        asked = {
-            hashed(*word): weight * _idf(n, having[word])
-            for word, weight in weights.items()
-            if having[word]
-        }
-        if not asked:
+        words = {word: w * _idf(n, having[word]) for word, w in weights.items() if having[word]}
+        if not words:
             return []
+        asked = {hashed(*word): value for word, value in words.items()}
         (found,) = self.shelf.search("words", [asked], k, readable(access), {})
-        return found
+        once = worth(words)
+        return [(chunk_id, score / once) for chunk_id, score in found]
 
     def idf(self, term: str, language: str, access: Access) -> float:
         """Inverse document frequency of a stem in what a caller may read; > 0."""

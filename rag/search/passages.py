@@ -12,7 +12,7 @@ from rag.search.fuse import DIGITS
 from rag.types import StoredChunk
 
 MAX_MEMBERS = 3  # some 600 tokens: a passage stays something that one can read at a glance
-NEIGHBOUR = 0.1  # of the better neighbour's score, on top of a chunk's own
+NEIGHBOUR = 0.05  # of the better neighbour's score, on top of a chunk's own
 SAID = 2  # passages after which a document waits in the second half
 
 

@@ -174,6 +174,10 @@ class Readable:
         n, having = len(self), self.having(field, term)
         return math.log(1 + (n - having + 0.5) / (having + 0.5))
 
+    def held_idf(self, field: str, term: str) -> float:
+        """Tantivy's own weight of a stem: of all that the index holds."""
+        return _tantivy_idf(self._n_held, self.searcher.doc_freq(field, term))
+
     def correction(self) -> Callable[[str, str], float]:
         """What makes Tantivy's weight of a stem in a field the readable chunks' own.
 
@@ -186,7 +190,7 @@ class Readable:
         def correct(field: str, term: str) -> float:
             if not self.having(field, term):
                 return 0.0
-            theirs = _tantivy_idf(n_all, self.searcher.doc_freq(field, term))
+            theirs = self.held_idf(field, term)
             return self.idf(field, term) / theirs if theirs else 1.0
 
         return correct

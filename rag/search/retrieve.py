@@ -1,20 +1,21 @@
 """A query in, hits out: both branches, fused, checked once more against the store, reranked.
 
-How much the dense branch counts depends on how well its model reads the query. Then the vectors of
-the best few candidates are added to the query's, and all candidates are held against that: it is
-the pseudo-relevance feedback of Rocchio (1971), without a second search.
+How much the dense branch counts depends on how well its model reads the query. Where a query asks
+for the latest of several documents, their dates count too.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rag.search.embed import Embedder
-from rag.search.fuse import fuse, refined, share_read
+from rag.search.fuse import fuse, share_read
 from rag.search.interface import Pair
+from rag.search.latest import asks_for_latest, by_date
 from rag.search.passages import Passage, lifted, merge, spread
 from rag.search.rerank import Reranker, rerank
 from rag.store import Place, Store
@@ -34,6 +35,12 @@ class SearchResult:
     hits: list[Hit]
     timings_ms: dict[str, float]
     vector: NDArray[np.float32]  # (dim,), the query's
+
+
+class _Candidate(NamedTuple):
+    chunk_id: int
+    score: float
+    cosine: float
 
 
 class Retriever:
@@ -67,26 +74,31 @@ class Retriever:
         vector = self._embedder.encode([query])[0]  # (dim,)
         clock.lap("embed")
         branch_k = max(BRANCH_K, MERGED * k)
-        dense = dict(self._indexes.dense.search(vector, branch_k, access))
+        dense = self._indexes.dense.search(vector, branch_k, access)
         clock.lap("dense")
-        lexical = dict(self._indexes.lexical.search(query, branch_k, access))
+        lexical = self._indexes.lexical.search(query, branch_k, access)
         clock.lap("lexical")
-        fused = self._fused(query, vector, dense, lexical)[: MERGED * k]
+        if len(lexical) == branch_k:  # others may be as good as the worst
+            lexical = [(chunk_id, share - lexical[-1][1]) for chunk_id, share in lexical]
+        candidates = self._fused(query, vector, dense, dict(lexical))[: MERGED * k]
         clock.lap("fuse")
-        chunks = self._store.chunks(access, [chunk_id for chunk_id, _ in fused])
-        found = [(chunks[i], score) for i, score in fused if i in chunks]
+        chunks = self._store.chunks(access, [one.chunk_id for one in candidates])
+        found = [(chunks[one.chunk_id], one.score) for one in candidates if one.chunk_id in chunks]
         reranker = self.reranker if reranked else None
         if reranker is not None:
             clock.lap("store")
             found = rerank(reranker, query, found)
             clock.lap("rerank")
+        if asks_for_latest(query):
+            documents = {stored.document_id for stored, _ in found}
+            found = by_date(found, self._store.days(access, documents))
         passages = self._passages(found, k, access, is_fresh=reranker is None)
+        cosines = {one.chunk_id: one.cosine for one in candidates}
         hits = [
             Hit(
                 rank=rank,
                 score=passage.score,
-                dense=dense.get(passage.best.id, 0.0),
-                lexical=lexical.get(passage.best.id, 0.0),
+                dense=cosines[passage.best.id],
                 chunk=passage.best,
                 members=tuple(passage.members),
                 text=text,
@@ -100,21 +112,17 @@ class Retriever:
         self,
         query: str,
         vector: NDArray[np.float32],
-        dense: Mapping[int, float],
-        lexical: Mapping[int, float],
-    ) -> list[tuple[int, float]]:
-        share = share_read(self._embedder.letters_per_token(query))
-        weight = self._dense_weight * share
-        fused = fuse(dense, lexical, weight)
-        if not weight or not fused:
-            return fused
-        found = [chunk_id for chunk_id, _ in fused]
-        cosines = refined(vector, self._indexes.dense.vectors(found), share)
-        ids = np.array(found)
-        best = np.lexsort((ids, -cosines))
-        best = best[cosines[best] != 0][: len(dense)]
-        again = dict(zip(ids[best].tolist(), cosines[best].tolist(), strict=True))
-        return fuse(again, lexical, weight)
+        dense: Sequence[tuple[int, float]],
+        shares: Mapping[int, float],
+    ) -> list[_Candidate]:
+        """What either branch has found, best first; ties go to the lower id."""
+        ids = sorted({chunk_id for chunk_id, _ in dense} | shares.keys())
+        cosines = (self._indexes.dense.vectors(ids) @ vector).astype(np.float64)  # (n,)
+        of_words = np.array([shares.get(chunk_id, 0.0) for chunk_id in ids])
+        read = share_read(self._embedder.letters_per_token(query))
+        scores = fuse(cosines, of_words, self._dense_weight, read)
+        best = np.argsort(-scores, kind="stable").tolist()
+        return [_Candidate(ids[row], float(scores[row]), float(cosines[row])) for row in best]
 
     def _passages(
         self, found: list[tuple[StoredChunk, float]], k: int, access: Access, *, is_fresh: bool

@@ -3,7 +3,7 @@
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from operator import attrgetter
 from typing import Any
 
@@ -13,6 +13,7 @@ from rag.errors import NotFound
 from rag.store import tables
 from rag.store.rule import named, readable
 from rag.store.sources import at_or_below
+from rag.times import own_day
 from rag.types import Access, Box, Chunk, Document, Page, StoredChunk
 
 IN_LIMIT = 5000  # ids bound in one statement, well below what either database accepts
@@ -145,15 +146,29 @@ def count(connection: Connection, access: Access) -> int:
     return int(n_total - n_beyond)
 
 
+def days(connection: Connection, access: Access, ids: Iterable[int]) -> dict[int, str]:
+    """The day, ISO 8601, that each of these documents gives itself, else that of its file."""
+    columns = tables.documents.c.id, tables.documents.c.metadata, tables.sources.c.mtime_ns
+    found: dict[int, str] = {}
+    for query in _of_readable(select(*columns), access, ids):
+        for document_id, properties, mtime_ns in connection.execute(query):
+            changed = datetime.fromtimestamp(mtime_ns / 1e9, UTC)
+            found[document_id] = own_day(properties) or changed.date().isoformat()
+    return found
+
+
 def readable_ids(connection: Connection, access: Access, ids: Iterable[int]) -> set[int]:
     """Those of these documents that are there and may be read."""
-    found: set[int] = set()
+    queries = _of_readable(select(tables.documents.c.id), access, ids)
+    return {i for query in queries for i in connection.scalars(query)}
+
+
+def _of_readable(asked: Select[Any], access: Access, ids: Iterable[int]) -> Iterator[Select[Any]]:
+    """What is asked, of those of these documents that may be read: as many ids as can be bound."""
     wanted = sorted({i for i in ids if 0 < i <= MAX_ID})
     for start in range(0, len(wanted), IN_LIMIT):
         batch = tables.documents.c.id.in_(wanted[start : start + IN_LIMIT])
-        query = select(tables.documents.c.id).select_from(_PLACED).where(batch, readable(access))
-        found |= set(connection.scalars(query))
-    return found
+        yield asked.select_from(_PLACED).where(batch, readable(access))
 
 
 def document(connection: Connection, access: Access, document_id: int) -> Document:

@@ -445,6 +445,14 @@ class Store(Closing):
         with self._database.read() as connection:
             return documents.chunks(connection, access, ids)
 
+    def days(self, access: Access, document_ids: Iterable[int]) -> dict[int, str]:
+        """The day, ISO 8601, that documents give themselves, else that of their file's last change.
+
+        What does not exist or may not be read is absent.
+        """
+        with self._database.read() as connection:
+            return documents.days(connection, access, document_ids)
+
     def document_chunks(self, access: Access, document_id: int) -> list[StoredChunk]:
         """A document's chunks in order.
 

@@ -62,7 +62,7 @@ def _suspicion(chunk: Chunk) -> Suspicion:
 
 def hit(members: Sequence[StoredChunk], best: int = 0, score: float = 0.9) -> Hit:
     """A hit as the retriever makes it."""
-    return Hit(1, score, 0.5, 1.0, members[best], tuple(members), "")
+    return Hit(1, score, 0.5, members[best], tuple(members), "")
 
 
 def sentence(rng: random.Random, n_words: int) -> str:

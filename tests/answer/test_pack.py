@@ -25,7 +25,6 @@ from ingest.parse.model import Element
 from rag.answer.pack import DEPTHS, TEMPLATE_TOKENS, Context, Passage, pack, passage_budget
 from rag.answer.prompts import answer_messages, mark_of
 from rag.answer.tokens import ExactCounter
-from rag.answer.widen import own_date
 from rag.search.embed import Embedder
 from rag.store import Store
 from rag.types import Access, Hit
@@ -161,21 +160,6 @@ def test_a_passage_is_headed_by_key_title_section_pages_and_date(library: Librar
     context = library.pack([hit([chunks[0]])])
     heading = f"### {mark_of(SECRET)} [{context.passages[0].key}] Fees 2026"
     assert f"{heading} | Laboratory | pages 3-4 | 2026-03-01\n" in context.text
-
-
-@pytest.mark.parametrize(
-    ("metadata", "date"),
-    [
-        ({"date": "2024-05-01T09:00:00+02:00", "modified": "2025-01-01"}, "2024-05-01"),
-        ({"created": "2020-01-31", "modified": "soon"}, "2020-01-31"),
-        ({"created": "2020-02-31", "author": "A"}, ""),
-        ({"date": "Tue, 3 Mar"}, ""),
-    ],
-)
-def test_a_documents_own_date_is_the_mails_else_of_its_last_change(
-    metadata: dict[str, str], date: str
-) -> None:
-    assert own_date(metadata) == date
 
 
 def test_rows_from_the_middle_of_a_table_stand_below_its_header(library: Library) -> None:

@@ -70,7 +70,8 @@ class _AnyWords:
         self, query: str, k: int, correct: Callable[[str, str], float]
     ) -> list[tuple[int, float]]:
         """The best chunks, readable or not, by the words' weights as `correct` has them."""
-        queries = self._index._word_queries(self._index._weights(query), correct)
+        weights = self._index._weights(query)
+        queries = self._index._word_queries({w: n * correct(*w) for w, n in weights.items()})
         words, searcher = tantivy.Query.boolean_query(queries), self._index._index.searcher()
         hits = searcher.search(words, k, count=False).hits
         ids = searcher.fast_field_values("chunk_id", [address for _, address in hits])

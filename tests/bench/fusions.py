@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from rag.eval.metrics import of_rankings
-from rag.search.fuse import fuse
+from rag.search.fuse import normalise
 
 WEIGHTS = (0.3, 0.4, 0.5, 0.6, 0.7)
 RRF_K = 60  # Cormack, Clarke and Büttcher 2009
@@ -13,6 +15,16 @@ Scores = Mapping[int, float]
 def by_score(scores: Scores) -> list[tuple[int, float]]:
     """One branch alone."""
     return sorted(scores.items(), key=lambda item: (-item[1], item[0]))
+
+
+def min_max(dense: Scores, lexical: Scores, dense_weight: float) -> list[tuple[int, float]]:
+    """A weighted sum of both branches' scores, each stretched to [0, 1]; 0 where it has none."""
+    fused = dict.fromkeys([*dense, *lexical], 0.0)
+    for branch, weight in ((dense, dense_weight), (lexical, 1 - dense_weight)):
+        stretched = normalise(np.array(list(branch.values()))).tolist()
+        for key, score in zip(branch, stretched, strict=True):
+            fused[key] += weight * score
+    return by_score(fused)
 
 
 def reciprocal_rank(dense: Scores, lexical: Scores) -> list[tuple[int, float]]:
@@ -34,7 +46,7 @@ def all_fusions(
         "reciprocal rank": reciprocal_rank(dense, lexical),
     }
     for weight in weights:
-        rankings[f"min-max, dense {weight:.2f}"] = fuse(dense, lexical, weight)
+        rankings[f"min-max, dense {weight:.2f}"] = min_max(dense, lexical, weight)
     return rankings
 
 

@@ -17,9 +17,9 @@ from rag.eval.report import Report
 from rag.eval.retrieval import evaluate
 from rag.eval.spans import recall_precision
 from rag.search.embed import Embedder
-from rag.search.fuse import fuse
 from rag.settings import load_settings
 from tests.bench.embedding import cached_embedder, model_home
+from tests.bench.fusions import min_max
 from tests.bench.naive import CANDIDATES, DENSE_WEIGHT, PlainBm25, PlainDense
 from tests.bench.plain import WINDOW
 from tests.bench.report import Cell, print_heading, print_table
@@ -105,7 +105,7 @@ def _windows(folder: Path, embedder: Embedder) -> tuple[float, float]:
         question = json.loads(line)
         gold = question["metadata"]
         by_dense = dense.search(embedder.encode([question["text"]])[0], CANDIDATES)
-        found = fuse(by_dense, lexical.search(question["text"], CANDIDATES), DENSE_WEIGHT)
+        found = min_max(by_dense, lexical.search(question["text"], CANDIDATES), DENSE_WEIGHT)
         wanted: list[Piece] = [(gold["doc"], (start, end)) for start, end in gold["spans"]]
         recall, precision = recall_precision([pieces[row] for row, _ in found[:PASSAGES]], wanted)
         recalls.append(recall)

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from rag.search.fuse import fuse
 from rag.search.passages import lifted, merge, spread
 from rag.search.retrieve import BRANCH_K, JOINING, MERGED
 from rag.text import words
@@ -104,10 +103,8 @@ def _ours(parts: Parts, asked: Sequence[sets.Asked]) -> Results:
             results[f"{way}, merged"].append((question, merged))
         weight = parts.settings.dense_weight
         shipped = parts.retriever.retrieve(question.text, parts.access, max(DEPTHS)).hits
-        key = f"**as shipped** (min-max, dense {weight:.2f}, merged)"
+        key = f"**as shipped** (not stretched, dense {weight:.2f}, merged)"
         results[key].append((question, [_of_hit(hit) for hit in shipped]))
-        alone = [stored[i] for i, _ in fuse(dense, lexical, weight)[: max(DEPTHS)]]
-        results["as shipped, not merged"].append((question, [_of_chunk(c) for c in alone]))
     return results
 
 

@@ -23,7 +23,6 @@ from ingest.parse.ray_pool import RayPool
 from rag.errors import ParseError
 from rag.search import milvus_dense, milvus_lexical
 from rag.search.dense import DenseIndex
-from rag.search.fuse import fuse
 from rag.search.interface import Dense, Lexical
 from rag.search.lexical import LexicalIndex
 from rag.search.milvus import SAMPLE
@@ -34,7 +33,7 @@ from rag.settings import load_settings
 from rag.types import Access, IndexRow, IndexServer, Vectors
 from tests.bench import sets
 from tests.bench.embedding import real_texts
-from tests.bench.fusions import ndcg
+from tests.bench.fusions import min_max, ndcg
 from tests.bench.report import Cell, percentiles, print_heading, print_line, print_table
 from tests.bench.run import Run, progress, scratch
 
@@ -230,7 +229,7 @@ def _searches(
             ms["dense"].append((between - began) * 1000)
             if built.lexical is not None:
                 by_words.append(built.lexical.search(question, K, access))
-                fuse(dict(by_vector[-1]), dict(by_words[-1]), DENSE_WEIGHT)
+                min_max(dict(by_vector[-1]), dict(by_words[-1]), DENSE_WEIGHT)
                 ended = time.perf_counter()
                 ms["words"].append((ended - between) * 1000)
                 ms["both"].append((ended - began) * 1000)

@@ -1,61 +1,68 @@
-"""Two ranked lists to one, and neighbours to passages."""
+"""What both branches say to one score, and neighbours to passages."""
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.search.fuse import fuse, normalise, refined, share_read
+from rag.search.fuse import fuse, share_read
 from rag.search.passages import MAX_MEMBERS, Passage, lifted, merge, spread
 from rag.types import Chunk, StoredChunk
 
-scores = st.dictionaries(st.integers(1, 40), st.floats(-1, 60, allow_nan=False), max_size=30)
+judged = st.lists(st.tuples(st.floats(-1, 1), st.floats(0, 3)), min_size=1, max_size=40)
 weights = st.floats(0, 1)
 
 
-@given(scores, scores, weights)
-def test_every_candidate_is_fused_once_with_a_score_between_0_and_1(
-    dense: dict[int, float], lexical: dict[int, float], weight: float
+def fused(
+    candidates: list[tuple[float, float]], weight: float = 0.7, read: float = 1.0
+) -> list[float]:
+    cosines, shares = (np.array(column, np.float64) for column in zip(*candidates, strict=True))
+    return [float(score) for score in fuse(cosines, shares, weight, read)]
+
+
+@given(judged, weights, weights)
+def test_every_candidate_has_a_score_between_0_and_1(
+    candidates: list[tuple[float, float]], weight: float, read: float
 ) -> None:
-    fused = fuse(dense, lexical, weight)
-    assert sorted(key for key, _ in fused) == sorted(dense.keys() | lexical.keys())
-    assert all(0 <= score <= 1 for _, score in fused)
+    scores = fused(candidates, weight, read)
+    assert len(scores) == len(candidates)
+    assert all(0 <= score <= 1 for score in scores)
 
 
-@given(scores, scores, weights)
-def test_the_best_come_first_and_ties_go_to_the_lower_id(
-    dense: dict[int, float], lexical: dict[int, float], weight: float
+@given(judged, weights, weights)
+def test_a_candidate_that_both_branches_prefer_is_never_below(
+    candidates: list[tuple[float, float]], weight: float, read: float
 ) -> None:
-    fused = fuse(dense, lexical, weight)
-    assert fused == sorted(fused, key=lambda item: (-item[1], item[0]))
-
-
-def stretched(scores: dict[int, float]) -> dict[int, float]:
-    return dict(zip(scores, normalise(np.array(list(scores.values()))).tolist(), strict=True))
-
-
-@given(scores, scores, weights)
-def test_a_candidate_that_both_branches_prefer_ranks_above(
-    dense: dict[int, float], lexical: dict[int, float], weight: float
-) -> None:
-    rank = {key: n for n, (key, _) in enumerate(fuse(dense, lexical, weight))}
-    a, b = stretched(dense), stretched(lexical)
-    for one in rank:
-        for other in rank:
-            better_dense = a.get(one, 0) > a.get(other, 0) + 1e-5
-            better_lexical = b.get(one, 0) > b.get(other, 0) + 1e-5
-            if better_dense and better_lexical:
-                assert rank[one] < rank[other]
+    scores = fused(candidates, weight, read)
+    for one, its in zip(candidates, scores, strict=True):
+        for other, others in zip(candidates, scores, strict=True):
+            if one[0] >= other[0] and one[1] >= other[1]:
+                assert its >= others
 
 
 def test_a_weight_of_one_or_nought_leaves_one_branch() -> None:
-    dense, lexical = {1: 0.9, 2: 0.5}, {2: 12.0, 3: 4.0}
-    assert [key for key, score in fuse(dense, lexical, 1.0) if score] == [1]
-    assert [key for key, score in fuse(dense, lexical, 0.0) if score] == [2]
+    candidates = [(0.9, 0.1), (0.5, 0.8), (0.2, 0.3)]
+    assert np.argsort(fused(candidates, 1.0)).tolist() == [2, 1, 0]
+    assert np.argsort(fused(candidates, 0.0)).tolist() == [0, 2, 1]
 
 
-def test_branches_without_results_fuse_to_nothing() -> None:
-    assert fuse({}, {}, 0.5) == []
-    assert fuse({}, {7: 3.0}, 0.5) == [(7, 0.5)]
+def test_words_that_no_candidate_has_many_of_do_not_outweigh_the_vectors() -> None:
+    has_a_rare_word, is_meant, other = (0.30, 0.15), (0.55, 0.0), (0.2, 0.0)
+    scores = fused([has_a_rare_word, is_meant, other])
+    assert scores[1] > scores[0], "the best of the words, but they are a small part of the query"
+    has_most_words = (0.30, 0.9)
+    scores = fused([has_most_words, is_meant, other])
+    assert scores[0] > scores[1]
+
+
+def test_what_a_model_cannot_read_is_left_to_the_words() -> None:
+    scores = fused([(0.9, 0.1), (0.1, 0.2)], read=0.0)
+    assert scores == [0.0, 1.0]
+
+
+def test_nothing_known_of_any_candidate_is_no_score_and_one_candidate_is_the_best() -> None:
+    assert fused([(-0.2, 0.0), (0.0, 0.0)]) == [0.0, 0.0]
+    assert fused([(0.4, 0.0)]) == [1.0]
+    assert fuse(np.zeros(0), np.zeros(0), 0.7, 1.0).tolist() == []
 
 
 def chunk(document_id: int, ordinal: int, header: tuple[int, int] = (0, 0)) -> StoredChunk:
@@ -143,14 +150,3 @@ def test_a_query_that_the_model_spells_letter_by_letter_is_left_to_the_words() -
     assert share_read(0.8) == 0
     assert share_read(2.5) == 0.5
     assert share_read(4.6) == 1
-
-
-def test_candidates_like_the_best_ones_move_up_and_those_without_a_vector_get_nothing() -> None:
-    query = np.array([1, 0, 0], np.float32)
-    vectors = np.array(
-        [[0.8, 0.6, 0], [0.8, 0.6, 0], [0.8, 0.6, 0], [0.5, 0.86, 0], [0.5, 0, 0.86], [0, 0, 0]],
-        np.float32,
-    )
-    cosines = refined(query, vectors, 1.0)
-    assert cosines[3] > cosines[4], "as near to the query, but nearer to the best"
-    assert cosines[5] == 0

@@ -1,6 +1,5 @@
 """What a caller may not read has no part in anything that the caller sees of a search."""
 
-import math
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
@@ -120,10 +119,13 @@ def test_of_what_was_counted_common_words_hold_while_little_changes() -> None:
     assert not later.after(60, 10_000).has(reads, ("text_en", "notice"))
 
 
-def test_who_may_read_everything_gets_the_scores_of_the_index(tmp_path: Path) -> None:
+def test_a_chunk_of_average_length_scores_the_share_of_the_words_that_it_has(
+    tmp_path: Path,
+) -> None:
     index = filled(tmp_path / "i", [row(1, ["one", "quokka"]), row(2, ["two", "wombat"])])
-    ((_, score),) = index.search("quokka", 9, BY_COLLECTION)
-    assert score == pytest.approx(math.log(1 + 1.5 / 1.5), rel=1e-5)  # of average length
+    assert index.search("quokka", 9, BY_COLLECTION) == [(1, pytest.approx(1.0, rel=1e-5))]
+    both = dict(index.search("quokka wombat", 9, BY_COLLECTION))
+    assert both == {1: pytest.approx(0.5, rel=1e-5), 2: pytest.approx(0.5, rel=1e-5)}
 
 
 @pytest.fixture
@@ -162,5 +164,6 @@ def seen(appliance: Appliance, query: str) -> tuple[list[str], list[float]]:
     lexical = appliance.indexes.lexical
     question = Question.of(query, found.vector, {"en"}, lexical, access)
     scored = candidates(question, found.hits, appliance.embedder, lexical)
-    numbers = [n for h in found.hits for n in (h.score, h.dense, h.lexical)]
+    numbers = [n for h in found.hits for n in (h.score, h.dense)]
+    numbers += [score for _, score in lexical.search(query, 10, access)]
     return [h.text for h in found.hits], [*numbers, evidence(found.hits, scored)]

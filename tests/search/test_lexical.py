@@ -131,6 +131,26 @@ def test_a_word_is_not_worth_more_for_being_foreign_where_it_stands(tmp_path: Pa
     assert best(index, "Wann kommt der Aldermoor Bonus?")[0] == 3
 
 
+def test_a_year_or_a_code_in_a_title_tells_like_documents_apart(tmp_path: Path) -> None:
+    index = LexicalIndex(tmp_path)
+    text = "The travel rules of 2023, 2024 and 2025 differ in the hotel limit."
+    index.append(row(n, "en", text, title=f"Travel rules {2020 + n}") for n in (3, 4, 5))
+    index.append(row(n, "en", f"Other matters of day {n}.") for n in range(10, 20))
+    index.commit()
+    ranked = index.search("What was the hotel limit in 2024?", 10, DOCS)
+    assert next(i for i, _ in ranked) == 4
+    assert ranked[0][1] > 1.2 * ranked[1][1]
+
+
+def test_the_number_of_a_section_is_no_code(tmp_path: Path) -> None:
+    index = LexicalIndex(tmp_path)
+    index.append([row(1, "en", "The plant is shut.", heading="30 Closing")])
+    index.append([row(2, "en", "The deposit is paid back within 30 days.", heading="7 Deposit")])
+    index.append(row(n, "en", f"Other matters of day {n}.") for n in range(40, 50))
+    index.commit()
+    assert best(index, "Is the deposit paid back within 30 days?")[0] == 2
+
+
 def test_digits_of_any_script_are_the_same_number(index: LexicalIndex) -> None:
     assert set(best(index, "2024")) == set(best(index, "२०२४")) == {4, 5, 11}
 

@@ -129,6 +129,38 @@ def test_no_query_is_too_odd_to_be_searched(query: str, appliance: Appliance) ->
     assert appliance.search(query, DOCS).hits
 
 
+REPORT = "The gross margin was forty per cent. Sales in Europe rose."
+
+
+def reports(appliance: Appliance, titles: dict[str, str]) -> None:
+    """Reports that say the same, by name with the day of each."""
+    for name, day in titles.items():
+        body = [Element("paragraph", REPORT)]
+        put(appliance.store, appliance.embedder, f"/{name}.pdf", body, metadata={"created": day})
+
+
+def test_of_reports_that_say_the_same_the_latest_is_found_by_its_own_date(
+    appliance: Appliance,
+) -> None:
+    days = {"spring": "2023-04-28", "autumn": "2023-10-27", "summer": "2023-07-28"}
+    reports(appliance, days)
+    found = uris(appliance, "What was the gross margin in the latest report?", DOCS)
+    assert found[:3] == ["/autumn.pdf", "/summer.pdf", "/spring.pdf"]
+    found = uris(appliance, "What was the gross margin in the report?", DOCS)
+    assert found[0] == "/spring.pdf", "of equals the first, where no date is asked for"
+
+
+def test_of_reports_that_say_the_same_the_quarter_that_is_named_is_found(
+    appliance: Appliance,
+) -> None:
+    quarters = {f"{year} Q{n} report": "" for year in (2022, 2023) for n in (1, 2, 3)}
+    reports(appliance, quarters)
+    for name in quarters:
+        year, quarter, _ = name.split()
+        found = uris(appliance, f"What was the gross margin in {quarter} {year}?", DOCS)
+        assert found[0] == f"/{name}.pdf"
+
+
 def test_timings_name_the_stages(appliance: Appliance) -> None:
     timings = appliance.search("vacation", DOCS).timings_ms
     assert list(timings) == ["catch_up", "embed", "dense", "lexical", "fuse", "store"]

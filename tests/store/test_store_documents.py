@@ -51,6 +51,20 @@ def test_table_header_comes_with_the_rows(store: Store) -> None:
     assert store.index_rows([2])[0].text == "name | price\ncup | 3"
 
 
+def test_the_day_of_a_document_is_its_own_or_else_that_of_its_file(store: Store) -> None:
+    dated = replace(document("/a", ["one"]), metadata={"modified": "2023-10-27T11:03:16Z"})
+    undated = replace(document("/b", ["two"]), metadata={"author": "Eva"})
+    hidden = document("/c", ["three"])
+    changed = int(datetime(2024, 2, 29, 12, tzinfo=UTC).timestamp()) * 10**9
+    ids = [
+        store.commit_source(
+            collection, replace(source(new.source_uri), mtime_ns=changed), [new], model_id=MODEL
+        )[0]
+        for collection, new in (("docs", dated), ("docs", undated), ("board", hidden))
+    ]
+    assert store.days(DOCS, [*ids, 4711]) == {ids[0]: "2023-10-27", ids[1]: "2024-02-29"}
+
+
 def test_document_without_chunks_or_pages_is_kept(store: Store) -> None:
     empty = replace(document("/a", []), pages=(), vectors=np.empty((0, 8), dtype=np.float32))
     (document_id,) = store.commit_source("docs", source("/a"), [empty], model_id=MODEL)
