@@ -5,6 +5,8 @@ neither is stretched on its own: where no candidate has a question's words, the 
 for little, and the vectors decide. Measured against min-max and reciprocal ranks in BENCHMARKS.md.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,14 +20,19 @@ DIGITS = 6
 Scores = NDArray[np.float64]  # (n,)
 
 
-def fuse(cosines: Scores, shares: Scores, dense_weight: float, read: float) -> Scores:
+def fuse(cosines: Scores, shares: Scores, weights: tuple[float, float]) -> Scores:
     """Scores in [0, 1] of candidates, by their cosines to a query and their shares of its words.
 
-    `read` is as from `share_read`: how much of its weight the dense branch deserves. A share is
-    that above the worst in a list that may go on, so nought where that is all that is known.
+    A share is as from `above_worst`, and 0 of a candidate that the words have not found.
     """
-    cosines = np.maximum(cosines, 0)
-    return normalise(dense_weight * read * cosines + (1 - dense_weight) * shares)
+    of_dense, of_words = weights
+    return normalise(of_dense * np.maximum(cosines, 0) + of_words * shares)
+
+
+def above_worst(found: Sequence[tuple[int, float]], k: int) -> dict[int, float]:
+    """Shares by id, of the `k` best; where there may be more, what each has above the worst."""
+    worst = found[-1][1] if len(found) == k else 0.0
+    return {chunk_id: share - worst for chunk_id, share in found}
 
 
 def normalise(scores: Scores) -> Scores:

@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag.search.embed import Embedder
-from rag.search.fuse import fuse, share_read
-from rag.search.interface import Pair
+from rag.search.fuse import above_worst, fuse, share_read
+from rag.search.interface import Dense, Pair
 from rag.search.latest import asks_for_latest, by_date
 from rag.search.passages import Passage, lifted, merge, spread
 from rag.search.rerank import Reranker, rerank
@@ -37,10 +37,31 @@ class SearchResult:
     vector: NDArray[np.float32]  # (dim,), the query's
 
 
-class _Candidate(NamedTuple):
+class Candidate(NamedTuple):
+    """A chunk that one of the branches has found."""
+
     chunk_id: int
-    score: float
+    score: float  # in [0, 1]
     cosine: float
+
+
+def fused(
+    index: Dense,
+    vector: NDArray[np.float32],
+    dense: Sequence[tuple[int, float]],
+    shares: Mapping[int, float],
+    weights: tuple[float, float],
+) -> list[Candidate]:
+    """What either branch has found for a query's vector, best first; ties go to the lower id.
+
+    Each is held against the vector, also what only the words have found. `shares` and `weights`
+    are as `fuse` takes them.
+    """
+    ids = sorted({chunk_id for chunk_id, _ in dense} | shares.keys())
+    cosines = (index.vectors(ids) @ vector).astype(np.float64)  # (n,)
+    scores = fuse(cosines, np.array([shares.get(chunk_id, 0.0) for chunk_id in ids]), weights)
+    best = np.argsort(-scores, kind="stable").tolist()
+    return [Candidate(ids[row], float(scores[row]), float(cosines[row])) for row in best]
 
 
 class Retriever:
@@ -78,9 +99,10 @@ class Retriever:
         clock.lap("dense")
         lexical = self._indexes.lexical.search(query, branch_k, access)
         clock.lap("lexical")
-        if len(lexical) == branch_k:  # others may be as good as the worst
-            lexical = [(chunk_id, share - lexical[-1][1]) for chunk_id, share in lexical]
-        candidates = self._fused(query, vector, dense, dict(lexical))[: MERGED * k]
+        shares = above_worst(lexical, branch_k)
+        read = share_read(self._embedder.letters_per_token(query))
+        weights = self._dense_weight * read, 1 - self._dense_weight
+        candidates = fused(self._indexes.dense, vector, dense, shares, weights)[: MERGED * k]
         clock.lap("fuse")
         chunks = self._store.chunks(access, [one.chunk_id for one in candidates])
         found = [(chunks[one.chunk_id], one.score) for one in candidates if one.chunk_id in chunks]
@@ -107,22 +129,6 @@ class Retriever:
         ]
         clock.lap("store")
         return SearchResult(query, hits, clock.timings_ms, vector)
-
-    def _fused(
-        self,
-        query: str,
-        vector: NDArray[np.float32],
-        dense: Sequence[tuple[int, float]],
-        shares: Mapping[int, float],
-    ) -> list[_Candidate]:
-        """What either branch has found, best first; ties go to the lower id."""
-        ids = sorted({chunk_id for chunk_id, _ in dense} | shares.keys())
-        cosines = (self._indexes.dense.vectors(ids) @ vector).astype(np.float64)  # (n,)
-        of_words = np.array([shares.get(chunk_id, 0.0) for chunk_id in ids])
-        read = share_read(self._embedder.letters_per_token(query))
-        scores = fuse(cosines, of_words, self._dense_weight, read)
-        best = np.argsort(-scores, kind="stable").tolist()
-        return [_Candidate(ids[row], float(scores[row]), float(cosines[row])) for row in best]
 
     def _passages(
         self, found: list[tuple[StoredChunk, float]], k: int, access: Access, *, is_fresh: bool

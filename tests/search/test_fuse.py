@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rag.search.fuse import fuse, share_read
+from rag.search.fuse import above_worst, fuse, share_read
 from rag.search.passages import MAX_MEMBERS, Passage, lifted, merge, spread
 from rag.types import Chunk, StoredChunk
 
@@ -16,7 +16,7 @@ def fused(
     candidates: list[tuple[float, float]], weight: float = 0.7, read: float = 1.0
 ) -> list[float]:
     cosines, shares = (np.array(column, np.float64) for column in zip(*candidates, strict=True))
-    return [float(score) for score in fuse(cosines, shares, weight, read)]
+    return [float(score) for score in fuse(cosines, shares, (weight * read, 1 - weight))]
 
 
 @given(judged, weights, weights)
@@ -62,7 +62,14 @@ def test_what_a_model_cannot_read_is_left_to_the_words() -> None:
 def test_nothing_known_of_any_candidate_is_no_score_and_one_candidate_is_the_best() -> None:
     assert fused([(-0.2, 0.0), (0.0, 0.0)]) == [0.0, 0.0]
     assert fused([(0.4, 0.0)]) == [1.0]
-    assert fuse(np.zeros(0), np.zeros(0), 0.7, 1.0).tolist() == []
+    assert fuse(np.zeros(0), np.zeros(0), (0.7, 0.3)).tolist() == []
+
+
+def test_in_a_list_that_may_go_on_the_worst_is_no_better_than_what_is_not_in_it() -> None:
+    found = [(7, 0.9), (3, 0.5), (5, 0.25)]
+    assert above_worst(found, 3) == {7: 0.65, 3: 0.25, 5: 0.0}
+    assert above_worst(found, 4) == dict(found)
+    assert above_worst([], 4) == {}
 
 
 def chunk(document_id: int, ordinal: int, header: tuple[int, int] = (0, 0)) -> StoredChunk:
