@@ -26,7 +26,7 @@ from rag.search.words import HINDI, THAI, prepared
 from rag.text import question_language
 from rag.types import Access, IndexRow
 
-SCHEMA_VERSION = f"5, ICU {icu_version}"  # another ICU may break words in other places
+SCHEMA_VERSION = f"6, ICU {icu_version}"  # another ICU may break words in other places
 STEMMERS = {
     "en": "english",
     "de": "german",

@@ -2,7 +2,8 @@
 
 Thai, Lao, Khmer, Burmese, Chinese and Japanese write no spaces between words: ICU's dictionaries
 set them apart. Hindi has a stemmer, but Tantivy lacks it. What can be spelt in two ways in Unicode
-gets one spelling. Text that needs none of this comes back as it is, after one look.
+gets one spelling, and so does a year or a quarter. Text that needs none of this comes back as it
+is, after one look.
 """
 
 import functools
@@ -11,6 +12,8 @@ import unicodedata
 
 from icu4py.breakers import WordBreaker
 from snowballstemmer.hindi_stemmer import HindiStemmer
+
+from rag.search.periods import with_periods
 
 HINDI, THAI = "hi", "th"
 # Words that carry no meaning, spelt as `prepared` leaves them, Hindi ones before their stem is
@@ -44,9 +47,11 @@ _DIGITS = str.maketrans({chr(zero + n): str(n) for zero in (0x0966, 0x0E50) for 
 def prepared(text: str, language: str, *, content: bool = False) -> str:
     """The text with a space between words, each spelt in one way; as stems in a Hindi document.
 
+    Years and quarters have plain words beside them (`rag.search.periods`).
     With `content`, Hindi and Thai words that carry no meaning are left out, whatever the language
     of the document they stand in.
     """
+    text = with_periods(text)
     if not _SPECIAL.search(text):
         return text
     text = unicodedata.normalize("NFKC", _INVISIBLE.sub("", text)).translate(_DIGITS)

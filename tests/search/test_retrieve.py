@@ -155,10 +155,13 @@ def test_of_reports_that_say_the_same_the_quarter_that_is_named_is_found(
 ) -> None:
     quarters = {f"{year} Q{n} report": "" for year in (2022, 2023) for n in (1, 2, 3)}
     reports(appliance, quarters)
+    ordinals = {"Q1": "first", "Q2": "second", "Q3": "third"}
     for name in quarters:
         year, quarter, _ = name.split()
-        found = uris(appliance, f"What was the gross margin in {quarter} {year}?", DOCS)
-        assert found[0] == f"/{name}.pdf"
+        spelt = f"the {ordinals[quarter]} quarter of {year}", f"{quarter[1]}Q{year[2:]}"
+        for period in (f"{quarter} {year}", *spelt):
+            found = uris(appliance, f"What was the gross margin in {period}?", DOCS)
+            assert found[0] == f"/{name}.pdf"
 
 
 def test_timings_name_the_stages(appliance: Appliance) -> None:
