@@ -192,14 +192,12 @@ class LexicalIndex(Words):
         weights = self._weights(query)
         readable.count(weights)
         correct = readable.correction()
-        corrected = {word: weight * correct(*word) for word, weight in weights.items()}
-        words = self._word_queries(corrected)
+        words = {word: w for word, n in weights.items() if (w := n * correct(*word))}
         if not words:
             return []
-        hits = _best(tantivy.Query.boolean_query(words), k, readable)
+        hits = _best(tantivy.Query.boolean_query(self._word_queries(words)), k, readable)
         ids = readable.searcher.fast_field_values("chunk_id", [address for _, address in hits])
-        rare = ((word, w * readable.held_idf(*word)) for word, w in corrected.items() if w)
-        once = worth(dict(rare))
+        once = worth({word: w * readable.held_idf(*word) for word, w in words.items()})
         return [(int(i), float(score) / once) for i, (score, _) in zip(ids, hits, strict=True)]
 
     def idf(self, term: str, language: str, access: Access) -> float:
@@ -243,13 +241,11 @@ class LexicalIndex(Words):
     def _word_queries(
         self, weights: Mapping[Word, float]
     ) -> list[tuple[tantivy.Occur, tantivy.Query]]:
-        """One for each word that has a weight."""
         queries = []
         for (field, word), weight in weights.items():
-            if weight:
-                found = tantivy.Query.term_query(self._index.schema, field, word)
-                queries.append(tantivy.Query.boost_query(found, weight))
-        return [(tantivy.Occur.Should, word) for word in queries]
+            found = tantivy.Query.term_query(self._index.schema, field, word)
+            queries.append((tantivy.Occur.Should, tantivy.Query.boost_query(found, weight)))
+        return queries
 
 
 def worth(words: Mapping[Word, float]) -> float:
