@@ -11,10 +11,11 @@ from dataclasses import replace
 
 from ingest.assemble import Assembled
 from ingest.chunk import SPECIAL_TOKENS, embed_texts
+from rag.errors import ModelError
 from rag.search.chosen import load_model
 from rag.search.embed import Embedder
 from rag.settings import Settings
-from rag.store import Model, Store, Unembedded
+from rag.store import Model, Store, Unembedded, are_unit
 from rag.types import Vectors
 
 BATCH = 256  # chunks embedded and committed at once: what a kill can cost
@@ -49,6 +50,7 @@ def level(
 
     Raises:
         ValueError: `embedder` is another model.
+        ModelError: it makes vectors that cannot be compared; those of a batch are left out.
     """
     if embedder.model_id != model.id:
         raise ValueError(f"{embedder.model_id} does not make vectors of {model.id}")
@@ -58,7 +60,13 @@ def level(
         counts = embedder.count_tokens(texts)
         n_cut = sum(count > embedder.max_tokens - SPECIAL_TOKENS for count in counts)
         ids = [i for each in found for i in each.ids]
-        store.models.fill(model, ids, embedder.encode(texts), n_cut)
+        vectors = embedder.encode(texts)
+        if not are_unit(vectors):
+            raise ModelError(
+                f"{model.name} makes vectors that cannot be compared: not all have length 1",
+                hint=f"It is of no use here: citadel model remove {model.name}",
+            )
+        store.models.fill(model, ids, vectors, n_cut)
         n += len(ids)
         told(n)
     return n
@@ -90,7 +98,7 @@ class Keeping:
             return
         current = self._store.models.current()
         if current is not None and current.id != self._model_id:
-            level(self._store, current, self.embedder())
+            level(self._store, current, self._of(current))
         self._looked = time.monotonic()
 
     def settle(self) -> None:
@@ -101,13 +109,15 @@ class Keeping:
             return
         lacks = models.n_lacking(current) > 0
         if lacks:
-            level(self._store, current, self.embedder())
+            level(self._store, current, self._of(current))
         if lacks or self._has_run:
             models.settle(current)
 
     def embedder(self) -> Embedder:
         """The current model's."""
-        current = self._store.models.current()
+        return self._of(self._store.models.current())
+
+    def _of(self, current: Model | None) -> Embedder:
         if current is None or current.id == self._model_id:
             return self._embedder()
         if self._loaded is None or self._loaded.model_id != current.id:

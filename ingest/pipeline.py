@@ -24,6 +24,7 @@ from ingest.chunk import prepare
 from ingest.parse.model import Attachment, Job, Parsed
 from ingest.parse.pool import Parsers
 from ingest.plan import Task
+from ingest.scan import changed_ns
 from ingest.work import MAX_DEPTH, MAX_PARTS, Gate, Part, Work, weigh
 from rag.errors import Forgotten, ParseError
 from rag.search.embed import Embedder
@@ -293,7 +294,7 @@ def refused(error: Forgotten) -> ParseError:
 
 
 def _version(status: os.stat_result) -> tuple[int, int]:
-    return status.st_size, status.st_mtime_ns
+    return status.st_size, changed_ns(status)
 
 
 def _too_much(part: Part, work: Work, n_following: int) -> ParseError | None:

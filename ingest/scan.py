@@ -10,7 +10,7 @@ folder that it lies in is a loop, and reported as such.
 import contextlib
 import os
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from rag.store import Readers
 from rag.types import SourceFile
 
 MAX_URI_BYTES = 1900  # the store takes 2,000; attachments need some for their own name
+MAX_NS = 2**63 - 1
 _MIB = 1024 * 1024
 
 
@@ -222,7 +223,7 @@ def _add_file(path: str, target: str, limits: Limits, into: Scan) -> None:
         reason = f"the file cannot be looked at: {error.strerror}"
         _refuse(into, path, reason, "Check the permissions of its folder.", retry=True)
         return
-    seen = SourceFile(path, status.st_size, status.st_mtime_ns)
+    seen = SourceFile(path, status.st_size, changed_ns(status))
     if problem := _problem(path, status, limits):
         _refuse(into, path, *problem, seen=seen)
     else:
@@ -279,6 +280,11 @@ def _refuse_loop(into: Scan, path: str) -> None:
     _refuse(into, path, reason, "Remove the link, or list it in .citadelignore.")
 
 
+def changed_ns(status: os.stat_result) -> int:
+    """When a file was last changed, in nanoseconds; within what a database holds (1677 to 2262)."""
+    return max(-MAX_NS, min(status.st_mtime_ns, MAX_NS))
+
+
 def printable(path: str) -> str:
     """A path that can be stored and shown: bytes that are not UTF-8 as `\\xNN`, and not endless."""
     shown = os.fsencode(path).decode("utf-8", "backslashreplace")
@@ -298,9 +304,3 @@ def _is_utf8(name: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def below(files: Sequence[SourceFile], folder: str) -> Iterator[SourceFile]:
-    """Those that are `folder` or lie in it."""
-    prefix = folder.rstrip("/") + "/"
-    return (file for file in files if file.uri == folder or file.uri.startswith(prefix))

@@ -9,8 +9,9 @@ from ingest.parse.formats import PARSER_VERSION
 from ingest.plan import Recipe
 from ingest.progress import Progress
 from ingest.sync import Site
+from rag.errors import ConfigError
 from rag.forget.steps import finish
-from rag.search.chosen import current_id, entered, load_current
+from rag.search.chosen import current_id, entered, load_current, load_model
 from rag.search.embed import Embedder
 from rag.settings import Settings
 from rag.store import Store
@@ -39,11 +40,23 @@ def renewed(site: Site) -> Site:
 def _site(store: Store, settings: Settings, progress: Progress) -> Site:
     model_id = current_id(store, settings)
     recipe = Recipe(PARSER_VERSION, CHUNKER_VERSION, model_id, store.models.ids())
-    return Site(store, settings, recipe, functools.cache(lambda: _load(store, settings)), progress)
+    load = functools.cache(lambda: _load(store, settings, model_id))
+    return Site(store, settings, recipe, load, progress)
 
 
-def _load(store: Store, settings: Settings) -> Embedder:
-    """The current model; whoever is the first to need one enters it."""
+def _load(store: Store, settings: Settings, model_id: str) -> Embedder:
+    """The recipe's model, also where searches use another one by now.
+
+    Whoever is the first to need one enters it.
+    """
+    current = store.models.current()
+    if current is not None and current.id != model_id:
+        return load_model(settings, store.models.one(model_id))
     embedder = load_current(store, settings)
     entered(store, settings, embedder)
+    if embedder.model_id != model_id:
+        raise ConfigError(
+            "the embedding model's files were changed while the ingest began",
+            hint="Run the same command again.",
+        )
     return embedder

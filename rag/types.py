@@ -215,8 +215,8 @@ class Hit:
     """A passage that a search found: its best chunk, and the neighbours found along with it.
 
     `members` are the chunks of the passage in the document's order, `chunk` among them; `text` is
-    the document's text from the first to the last. `rank` starts at 1; `score` is the best chunk's
-    fused score in [0, 1].
+    the document's text from the first to the last. `rank` starts at 1; `score`, in [0, 1], is what
+    the best chunk was ranked by.
     """
 
     rank: int

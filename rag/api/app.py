@@ -17,6 +17,7 @@ from rag.api.border.middleware import Border
 from rag.api.border.problems import on_error
 from rag.api.border.quotas import Quotas, Shares
 from rag.api.company import Company
+from rag.api.keeping import keep
 from rag.api.renderer import Renderer
 from rag.api.routes import (
     about,
@@ -139,7 +140,7 @@ async def _load(app: FastAPI, backing: Backing) -> None:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     backing: Backing = app.state.backing
     loading = asyncio.create_task(_load(app, backing))
-    keeping = asyncio.create_task(audit.keep(backing))
+    keeping = asyncio.create_task(keep(backing))
     try:
         async with app.state.mcp.running():
             yield

@@ -1,6 +1,7 @@
 """The appliance behind the API, loaded while the server already listens."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import Annotated
 
@@ -9,8 +10,10 @@ from fastapi import Depends, Request
 
 from rag.api.border.auth import Caller
 from rag.appliance import Appliance
-from rag.errors import CitadelError, NotReady
+from rag.errors import CitadelError, NotReady, StoreError
 from rag.text import question_language
+
+logger = logging.getLogger(__name__)
 
 
 class Backing:
@@ -29,6 +32,12 @@ class Backing:
             await to_thread.run_sync(question_language, "What is this?")  # loads its model
         except CitadelError as error:
             self._error = error
+        except Exception as error:
+            logger.exception("Citadel could not be loaded")
+            self._error = StoreError(
+                f"Citadel could not be loaded: {error or type(error).__name__}",
+                hint="The server's log has the details. Mend that and start it again.",
+            )
         finally:
             self.done.set()
 

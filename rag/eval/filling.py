@@ -60,6 +60,11 @@ class Filled:
     texts: dict[str, str]  # of the entries whose text is wanted, as the set has it
     notes: list[str]  # what of the set is not in it
 
+    @property
+    def numbers(self) -> dict[str, int]:
+        """The stored document of each name: of a mail and its attachments, the mail."""
+        return {name: number for number, name in sorted(self.keys.items(), reverse=True)}
+
     def name(self, hit: Hit) -> str:
         """What the set calls the document of a passage."""
         return self.keys[hit.chunk.document_id]

@@ -137,7 +137,7 @@ def _of_branches(rankings: dict[str, dict[str, list[str]]], judged: Sequence[Cas
 
 
 def _of_passages(
-    filled: Filled, case: Case, hits: Sequence[Hit], aligned: dict[str, Alignment]
+    filled: Filled, case: Case, hits: Sequence[Hit], aligned: dict[int, Alignment]
 ) -> Iterator[tuple[str, float]]:
     """The metrics of what a user gets, those that the question has gold for."""
     if case.pages:
@@ -161,22 +161,22 @@ def _is_right(filled: Filled, case: Case, hit: Hit) -> bool:
 # Spans
 
 
-def _alignments(filled: Filled, judged: Cases) -> dict[str, Alignment]:
-    """The stored text of each document that has gold spans, beside the set's own."""
+def _alignments(filled: Filled, judged: Cases) -> dict[int, Alignment]:
+    """The stored text of each document that has gold spans, by its number, beside the set's own."""
     wanted = {name for case in judged.cases for name, _ in case.spans}
     return {
-        name: spans.align(filled.store.text(filled.access, document_id), judged.texts[name])
-        for document_id, name in filled.keys.items()
+        number: spans.align(filled.store.text(filled.access, number), judged.texts[name])
+        for name, number in filled.numbers.items()
         if name in wanted
     }
 
 
-def _in_file(filled: Filled, hit: Hit, aligned: dict[str, Alignment]) -> tuple[str, Interval]:
-    """Where a passage stands: in its file, or in the stored text where no span is of that file."""
-    name, here = filled.name(hit), (hit.char_start, hit.char_end)
-    if name not in aligned:
-        return f"#{hit.chunk.document_id}", here
-    return name, aligned[name].in_file(*here) or (0, 0)
+def _in_file(filled: Filled, hit: Hit, aligned: dict[int, Alignment]) -> tuple[str, Interval]:
+    """Where a passage stands: in its file, or in the stored text where no span is of that one."""
+    number, here = hit.chunk.document_id, (hit.char_start, hit.char_end)
+    if number not in aligned:
+        return f"#{number}", here
+    return filled.name(hit), aligned[number].in_file(*here) or (0, 0)
 
 
 # The hardest
@@ -208,7 +208,7 @@ def _wanted(filled: Filled, case: Case) -> list[str]:
 
 def _titles(filled: Filled, names: dict[str, int]) -> dict[str, str]:
     """The titles of stored documents that aren't their names."""
-    ids = {name: number for number, name in filled.keys.items() if name in names}
+    ids = {name: number for name, number in filled.numbers.items() if name in names}
     titles = {name: filled.store.document(filled.access, i).title for name, i in ids.items()}
     return {name: title for name, title in titles.items() if title not in (name, Path(name).stem)}
 

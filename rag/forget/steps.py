@@ -49,6 +49,8 @@ def _do(store: Store, deletion: Deletion, step: str, following: str | None) -> N
     else:
         store.erasure.squeeze()
     store.erasure.advance(deletion, step, following)
+    if step == SNAPSHOTS:  # of one that was recorded before its writer could know of the deletion
+        snapshot.discard_all(store)
 
 
 def wait_for_servers(

@@ -15,10 +15,9 @@ from rag.search import snapshot
 from rag.search.chosen import FOLDER, MODULES, entered, files_of, load_current, set_model_dir
 from rag.search.embed import WEIGHTS, Embedder, load_embedder, model_sha256
 from rag.settings import Settings
-from rag.store import Model, Store
+from rag.store import Model, Store, are_unit
 
 DROPPED = 5000  # vectors deleted in one transaction
-UNIT_TOLERANCE = 1e-2  # of a vector's length
 PROBES = ("How long is the notice period?", "The pump must be serviced every 500 hours.")
 
 Say = Callable[[str], None]
@@ -43,14 +42,16 @@ def add(store: Store, settings: Settings, directory: Path, name: str, say: Say) 
     store.models.check_new(model_id, name)
     _keep_current(settings, current)
     say("copying the model")
-    own = _copied(directory, files_of(settings, model_id))
+    own = files_of(settings, model_id)
+    is_copied = _copied(directory, own)
     try:
         say("loading it; the first time this takes a while")
         embedder = load_embedder(settings.model_copy(update={"model_dir": own}))
         _probe(embedder, directory)
         store.models.add(model_id, name, embedder.dim, embedder.max_tokens)
     except BaseException:
-        _delete_files(settings, model_id)
+        if is_copied:  # else they are those of another run, which may have entered the model
+            _delete_files(settings, model_id)
         raise
     return store.models.one(model_id)
 
@@ -100,10 +101,13 @@ def _keep_current(settings: Settings, current: Model) -> None:
     _copied(elsewhere, files_of(settings, current.id))
 
 
-def _copied(directory: Path, own: Path) -> Path:
-    """The files that make the model, in a folder that is there whole or not at all."""
+def _copied(directory: Path, own: Path) -> bool:
+    """Copy the files that make the model into a folder that is there whole or not at all.
+
+    Returns whether this call has made it; False where it is there already.
+    """
     if (own / MODULES).is_file():
-        return own
+        return False
     own.parent.mkdir(mode=0o700, exist_ok=True)
     scratch = Path(tempfile.mkdtemp(prefix=".adding-", dir=own.parent))
     try:
@@ -117,8 +121,12 @@ def _copied(directory: Path, own: Path) -> Path:
                 f"the files in {directory} were changed while they were copied",
                 hint="Try again when nothing writes to them any more.",
             )
-        with contextlib.suppress(OSError):  # another process was faster
+        try:
             scratch.rename(own)
+        except OSError:
+            if not (own / MODULES).is_file():
+                raise
+            return False  # another process was faster
     except OSError as error:
         raise ModelError(
             f"cannot copy the model from {directory} to {own.parent}: {error.strerror}",
@@ -126,15 +134,13 @@ def _copied(directory: Path, own: Path) -> Path:
         ) from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    return own
+    return True
 
 
 def _probe(embedder: Embedder, directory: Path) -> None:
     """A model that loads may still be none: see whether it tells two texts apart."""
     vectors = embedder.encode(PROBES)
-    lengths = np.linalg.norm(vectors, axis=1)
-    unit = np.isfinite(vectors).all() and (np.abs(lengths - 1) < UNIT_TOLERANCE).all()
-    if vectors.shape != (len(PROBES), embedder.dim) or not unit:
+    if vectors.shape != (len(PROBES), embedder.dim) or not are_unit(vectors):
         raise ModelError(f"the model in {directory} makes no vectors of length 1")
     if np.allclose(vectors[0], vectors[1], atol=1e-6):
         raise ModelError(f"the model in {directory} gives every text the same vector")

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ingest.level import level
 from rag.errors import BadRequest, Conflict
 from rag.eval.lines import LAYOUTS
 from rag.eval.report import leading
@@ -71,9 +72,13 @@ def compare_on_own(
     # A sentence from a document is found by its words alone: only the vectors tell models apart.
     branch: Branch = "dense" if file is None else "fused"
     values = []
-    for each in models:
+    embedders = [load_model(settings, each) for each in models]
+    if n := store.models.n_lacking(model):  # or it would be called worse for what it never saw
+        say(f"embedding {n:,} passages that came since {model.name} was built")
+        level(store, model, embedders[1])
+    for each, embedder in zip(models, embedders, strict=True):
         say(f"asking {len(asked):,} questions of {each.name}")
-        searching = open_searching(store, settings, load_model(settings, each), say)
+        searching = open_searching(store, settings, embedder, say)
         with searching.indexes:
             values.append([_ndcg(_found(store, searching, access, q, branch), q) for q in asked])
     about = "drawn sentences" if file is None else f"the questions in {file.name}"

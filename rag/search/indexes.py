@@ -3,7 +3,8 @@
 Each process holds its own: the dense index in memory, the lexical one in a private folder of hard
 links. It loads the newest sound snapshot, replays what has changed since, and from then on catches
 up at the start of every query, so that an acknowledged deletion is in force for the next one.
-Snapshots are shared and immutable; only `refresh_snapshots` and `rebuild` write them.
+Snapshots are shared and immutable. `refresh_snapshots` and `rebuild` write them, and who opens the
+indexes and finds none of use.
 
 A server has a thread that follows the log (`follow`), and loads an index of another type once an
 ingest has built one. Then a query only masks deletions itself. For a small addition it wakes the
@@ -180,7 +181,8 @@ class Indexes(Closing):
     ) -> None:
         latest = {change.document_id: change for change in changes}
         for change in changes:
-            dense.delete(change.chunk_ids)
+            if change.op == "delete":
+                dense.delete(change.chunk_ids)
         wanted = [i for c in latest.values() if c.op == "put" for i in c.chunk_ids]
         rows = self._store.index_rows(wanted, self._model_id)
         if lexical is not None:
@@ -188,6 +190,9 @@ class Indexes(Closing):
                 lexical.delete_document(document_id)
             lexical.append(rows)
             lexical.commit()
+        # What comes in another place is found in its old one until now: reading rows takes long.
+        for change in changes:
+            dense.delete(change.chunk_ids)
         dense.append(*self._columns(rows))
 
     def _serve(self, dense: DenseIndex, seq: int) -> None:
@@ -250,16 +255,25 @@ class Indexes(Closing):
         self.snapshot_seq = -1
 
     def publish(self) -> None:
-        """Write both indexes as the newest snapshots, if they have moved since the last."""
+        """Write both indexes as the newest snapshots, if they have moved since the last.
+
+        Raises:
+            SearchIndexError: they cannot be written.
+        """
         self.drop_forgotten()
-        if self.seq == self.snapshot_seq:
-            return
-        with self._changing:
-            self._held_long = True
-            try:
-                self._publish()
-            finally:
-                self._held_long = False
+        while self.seq != self.snapshot_seq:
+            with self._changing:
+                self._held_long = True
+                try:
+                    self._publish()
+                finally:
+                    self._held_long = False
+            if self._store.erasure.newest() == self._without:
+                return
+            # Something was forgotten meanwhile, and may be in what was written.
+            snapshot.discard_all(self._store)
+            self.snapshot_seq = -1
+            self.drop_forgotten()
 
     def _publish(self) -> None:
         config = self._dense_config(self.dense.kind)
@@ -364,7 +378,13 @@ def open_indexes(store: Store, model_id: str, dim: int, setting: Where, say: Say
         snapshot.discard_all(store)
         indexes = Indexes(store, model_id, dim, setting, say)
     if indexes.rebuilt and len(indexes.dense):
-        indexes.publish()  # the next process need not build them again
+        try:
+            indexes.publish()  # the next process need not build them again
+        except SearchIndexError as error:
+            say(f"{error.message}; the next start builds it anew")
+        except BaseException:
+            indexes.close()
+            raise
     return indexes
 
 

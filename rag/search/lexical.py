@@ -13,7 +13,7 @@ import contextlib
 import re
 import shutil
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -149,7 +149,6 @@ class LexicalIndex(Words):
 
     def append(self, rows: Iterable[IndexRow]) -> None:
         """Add chunks; seen by searches after `commit`."""
-        writer = self._open_writer()
         for row in rows:
             self._n_new += 1
             document = tantivy.Document()
@@ -160,24 +159,28 @@ class LexicalIndex(Words):
             document.add_unsigned("list", row.list_id)
             for field, text in texts_of(row).items():
                 document.add_text(field, text)
-            writer.add_document(document)
+            with _writing():
+                self._open_writer().add_document(document)
 
     def delete_document(self, document_id: int) -> None:
         """Take a document's chunks out; in force after `commit`."""
         query = tantivy.Query.term_query(self._index.schema, "document_id", document_id)
-        self._open_writer().delete_documents_by_query(query)
+        with _writing():
+            self._open_writer().delete_documents_by_query(query)
 
     def commit(self) -> None:
         """Put what was appended and deleted in force for every later search."""
         if self._writer is not None:
-            self._writer.commit()
+            with _writing():
+                self._writer.commit()
             self._renew()
 
     def close(self) -> None:
         """Commit, wait for merges and release the writer; searching goes on."""
         if self._writer is not None:
-            self._writer.commit()
-            self._writer.wait_merging_threads()
+            with _writing():
+                self._writer.commit()
+                self._writer.wait_merging_threads()
             self._writer = None
             self._renew()
 
@@ -246,6 +249,22 @@ class LexicalIndex(Words):
             found = tantivy.Query.term_query(self._index.schema, field, word)
             queries.append((tantivy.Occur.Should, tantivy.Query.boost_query(found, weight)))
         return queries
+
+
+@contextlib.contextmanager
+def _writing() -> Iterator[None]:
+    """Translate what Tantivy raises where it cannot write.
+
+    Raises:
+        SearchIndexError: in place of it.
+    """
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        raise SearchIndexError(
+            f"cannot write the lexical index: {error}",
+            hint="Check the free space of the data directory; it goes on by itself.",
+        ) from error
 
 
 def worth(words: Mapping[Word, float]) -> float:

@@ -225,7 +225,7 @@ class MilvusIndexes(Closing):
                 *_, state = [state, *self._followed(state)]
                 self._note(state)
                 self._take(state)
-            for name in own + (others if erased else []):
+            for name in own + self._outdated(others, erased):
                 self._milvus.drop(name)
 
     def _collections(self) -> tuple[list[str], list[str]]:
@@ -233,6 +233,12 @@ class MilvusIndexes(Closing):
         names = [name for name in self._milvus.names(PREFIX) if name != STATES]
         mine = f"{PREFIX}{self._key}_"
         return [n for n in names if n.startswith(mine)], [n for n in names if mine not in n]
+
+    def _outdated(self, names: list[str], erased: int) -> list[str]:
+        """Those of models whose index is not without the newest deletion yet."""
+        rows = self._milvus.rows(STATES, f"erased < {erased}", ["model"])
+        theirs = tuple(f"{PREFIX}{row['model']}_" for row in rows)
+        return [name for name in names if name.startswith(theirs)]
 
     def _filled(self, generation: int, erased: int) -> State:
         """Write every chunk of the store into new collections."""

@@ -17,6 +17,7 @@ from rag.types import Access
 KEPT_FILTERS = 256  # of callers who may read different things; a bit a row each
 LARGEST_RUN = 200_000  # rows; a run this long is not merged into a longer one
 Ints = NDArray[np.int64]
+Reads = tuple[frozenset[str], frozenset[int]]  # collections and lists: who has the same, shares
 ListsOf = Callable[[Ints], NDArray[Any]]  # the inverted list of each of these rows
 
 
@@ -162,7 +163,7 @@ class Rows:
         self._deleted = Column(np.empty(0, np.int64))
         self.places = list(places)
         self._numbers = {place: number for number, place in enumerate(self.places)}
-        self._filters: OrderedDict[Access, Filter] = OrderedDict()
+        self._filters: OrderedDict[Reads, Filter] = OrderedDict()
         self._map = RowMap()
         if len(self.ids):
             self._map.add(self.ids, 0)
@@ -219,12 +220,13 @@ class Rows:
 
     def filter(self, access: Access, n_lists: int, lists_of: ListsOf) -> Filter:
         """What `access` may search, level with the rows."""
-        found = self._filters.get(access)
+        reads = access.collections, access.lists
+        found = self._filters.get(reads)
         if found is None:
-            found = self._filters[access] = Filter(access, n_lists)
+            found = self._filters[reads] = Filter(access, n_lists)
             if len(self._filters) > KEPT_FILTERS:
                 self._filters.popitem(last=False)
-        self._filters.move_to_end(access)
+        self._filters.move_to_end(reads)
         found.follow(self, lists_of)
         return found
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
 
+from rag.errors import SearchIndexError
 from rag.store import Store
 from rag.types import Snapshot
 
@@ -26,7 +27,11 @@ KEEP = 2  # a process that is just loading the last one must not lose it under i
 def publish(
     store: Store, kind: Kind, seq: int, config: str, write: Callable[[Path], None]
 ) -> Snapshot:
-    """Let `write` fill a folder, and make that folder the newest snapshot of its kind."""
+    """Let `write` fill a folder, and make that folder the newest snapshot of its kind.
+
+    Raises:
+        SearchIndexError: it cannot be written.
+    """
     root = store.data_dir / "snapshots"
     folder, claim = claim_folder(root, f".writing-{kind}-{seq}")
     try:
@@ -39,8 +44,13 @@ def publish(
         path = folder.relative_to(store.data_dir).as_posix()
         snapshot = Snapshot(kind, seq, path, directory_sha256(folder), config)
         store.snapshots.record(snapshot)
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(folder, ignore_errors=True)
+        if isinstance(error, OSError | RuntimeError):  # the latter by FAISS
+            raise SearchIndexError(
+                f"cannot write the {kind} index to {root}: {error}",
+                hint="Check the free space there and the rights on it.",
+            ) from error
         raise
     finally:
         os.close(claim)

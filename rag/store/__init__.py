@@ -25,7 +25,7 @@ from rag.store.runs import UPLOAD, Counts, Failure, Run, Sight
 from rag.store.signing import LINK_TTL, SESSION_TTL, How, Session
 from rag.store.store import Store
 from rag.store.trail import Trail
-from rag.store.vectors import Unembedded
+from rag.store.vectors import Unembedded, are_unit
 from rag.store.withheld import Withheld
 
 __all__ = [
@@ -75,6 +75,7 @@ __all__ = [
     "Vouched",
     "Wanted",
     "Withheld",
+    "are_unit",
     "meet",
     "parsed_principal",
     "role_of",

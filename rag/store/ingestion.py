@@ -16,11 +16,11 @@ from sqlalchemy import Connection, delete, insert, select, update
 from rag.errors import NotFound
 from rag.store import audit, changes, limits, quarantine, sources, tables
 from rag.store.changes import Entry
+from rag.store.vectors import are_unit
 from rag.text import title_of_name
 from rag.types import Box, Chunk, NewDocument, Page, SourceFile, Vectors
 
 MAX_URI_BYTES = 2000  # what fits into an entry of a PostgreSQL index, with some room
-UNIT_TOLERANCE = 1e-3  # of a vector's length; half-precision models stay below it
 FAST = 1  # zlib level: a page's words shrink nearly as much at a tenth of the time
 
 
@@ -168,8 +168,7 @@ def _validate_vectors(document: NewDocument) -> None:
         raise ValueError(
             f"{document.source_uri}: {len(vectors)} vectors for {len(document.chunks)} chunks"
         )
-    length = np.linalg.norm(vectors, axis=1)  # (n,)
-    if not (np.abs(length - 1) <= UNIT_TOLERANCE).all():  # also false for NaN and infinity
+    if not are_unit(vectors):
         raise ValueError(f"{document.source_uri}: a vector does not have length 1")
 
 

@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
+import numpy as np
 from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
 
 from rag.store import changes, documents, tables
 from rag.types import Chunk, Vectors
+
+UNIT_TOLERANCE = 1e-3  # of a vector's length; half-precision models stay below it
 
 _chunks, _vectors, _models = tables.chunks, tables.vectors, tables.models
 _documents = tables.documents
@@ -55,7 +58,12 @@ def fill(
     """Store the vectors of chunks that `lacking` named, in its order; those gone are left out.
 
     Where searches use the model the indexes are told to read the documents again.
+
+    Raises:
+        ValueError: a vector does not have length 1.
     """
+    if not are_unit(vectors):
+        raise ValueError(f"a vector of {model_id} does not have length 1")
     missing = set(_still_lacking(connection, model_id, ids))
     rows = [
         {"chunk_id": i, "model_id": model_id, "vector": vector.astype("<f4").tobytes()}
@@ -72,6 +80,12 @@ def fill(
         found = changes.chunk_ids(connection, sorted(connection.scalars(touched)))
         put = [changes.Entry("put", document_id, chunks) for document_id, chunks in found.items()]
         changes.append(connection, put)
+
+
+def are_unit(vectors: Vectors) -> bool:
+    """Whether all vectors (n, dim) have length 1, as a search takes for granted."""
+    lengths = np.linalg.norm(vectors, axis=1)  # (n,)
+    return bool((np.abs(lengths - 1) <= UNIT_TOLERANCE).all())  # also false for NaN and infinity
 
 
 def drop(connection: Connection, model_id: str, limit: int) -> int:

@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from email.message import EmailMessage
 from pathlib import Path
 
 import numpy as np
@@ -102,6 +103,23 @@ def test_files_give_pages_documents_and_spans(files: Report) -> None:
     assert files.values["document_hit@1"]["d1"] == 1.0, "capitals of a name don't count"
     assert files.values["span_recall"] == {"s1": 1.0}
     assert 0 < files.values["span_precision"]["s1"] < 1
+
+
+def test_the_characters_of_a_mail_are_not_looked_for_in_its_attachment(
+    tmp_path: Path, settings: Settings, embedder: Embedder
+) -> None:
+    message = EmailMessage()
+    message["Subject"], message["From"] = "Parking", "ada@example.com"
+    message.set_content("Visitors park behind the house. The barrier opens with a code.\n")
+    message.add_attachment(b"Visitors feed the fish at noon.", "text", "plain", filename="a.txt")
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "mail.eml").write_bytes(message.as_bytes())
+    at = message.as_string().index("Visitors")
+    asked = {"_id": "s1", "text": "Where do visitors park?"}
+    asked |= {"metadata": {"doc": "mail.eml", "spans": [[at, at + 31]]}}
+    write_lines(tmp_path / "queries.jsonl", [asked])
+    report = evaluate(tmp_path, settings, embedder)
+    assert report.values["span_recall"] == {"s1": 1.0}
 
 
 def test_a_file_that_cannot_be_read_is_named(files: Report) -> None:

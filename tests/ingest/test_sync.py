@@ -1,6 +1,7 @@
 import os
 import shutil
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,17 @@ def test_a_new_time_without_new_content_is_recorded_and_nothing_else(
     assert counts(sync(site, docs)) == {"unchanged": 3}
     assert site.store.head() == head
     assert plan(site, docs).is_empty
+
+
+@pytest.mark.parametrize("year", [1601, 2300])
+def test_a_time_that_no_database_holds_keeps_no_file_out(year: int, site: Site, docs: Path) -> None:
+    moment = datetime(year, 1, 2, tzinfo=UTC).timestamp()
+    os.utime(docs / "travel.md", (moment, moment))
+
+    assert counts(sync(site, docs)) == {"added": 3}
+    assert counts(sync(site, docs)) == {"unchanged": 3}
+    travel = documents(site)[str(docs / "travel.md")]
+    assert site.store.days(site.store.access_to_all(), [travel.id])[travel.id] > "1677"
 
 
 def test_a_changed_file_replaces_its_chunks(site: Site, docs: Path) -> None:

@@ -1,5 +1,6 @@
 """Another embedding model: brought in, built, compared, switched to, taken back."""
 
+import io
 import json
 import logging
 import os
@@ -14,16 +15,20 @@ import pytest
 from model_steps import add, bring_level, build, opened, problems, quiet, states, switch
 from other_models import BUNDLED, Others, lay_out
 
-from ingest.sync import Report
+from ingest.level import level
+from ingest.progress import Lines
+from ingest.site import open_site
+from ingest.sync import Report, carry_out, make_plan
 from rag.appliance import Appliance
 from rag.errors import BadRequest, ConfigError, Conflict, ModelError
 from rag.models.adding import _copied, remove
 from rag.models.compare import compare_on_own, compare_on_set, read_questions, result
 from rag.models.switching import rollback
-from rag.search.chosen import files_of, load_current
+from rag.search.chosen import files_of, load_current, load_model
 from rag.search.embed import model_sha256
 from rag.settings import Settings
 from rag.store import Model, Store
+from rag.store.models import Models
 from rag.types import Vectors
 
 QUESTIONS = (
@@ -217,6 +222,17 @@ def _compare(settings: Settings, name: str, questions: Path | None = None) -> di
     return found
 
 
+def test_a_model_is_not_called_worse_for_what_came_since_it_was_built(
+    house: Settings, ingest: Ingest, docs: Path
+) -> None:
+    for n in range(16):
+        (docs / f"machine-{n}.txt").write_text(f"Machine {n} stands in hall {n * 7 % 16}.\n")
+    ingest()
+    found = _compare(house, "turned")
+    assert found["after"] == pytest.approx(found["before"], abs=0.01)
+    assert found["worse"] is False
+
+
 def test_a_worse_model_is_switched_to_by_force_only(
     house: Settings, ingest: Ingest, others: Others, docs: Path
 ) -> None:
@@ -330,15 +346,68 @@ def test_a_removed_model_is_gone_with_vectors_and_files(house: Settings, ingest:
     assert problems(house) == []
 
 
+def test_an_ingest_stores_under_a_models_name_only_what_that_one_makes(
+    house: Settings, docs: Path
+) -> None:
+    """Its model is loaded when the first file needs it, and searches may use another by then."""
+    with open_site(house, Lines(io.StringIO())) as site:
+        switch(house, "turned")
+        assert site.embedder().model_id == site.recipe.model_id
+        (docs / "new.txt").write_text("Visitors sign in at the gate.\n")
+        carry_out(site, make_plan(site, [docs], "default"), "default")
+    assert problems(house) == []
+
+
+@pytest.mark.parametrize("value", [np.nan, 0.0, 2.0])
+def test_vectors_that_cannot_be_compared_are_not_stored(
+    value: float, house: Settings, ingest: Ingest, docs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (docs / "new.txt").write_text("Visitors sign in at the gate.\n")
+    ingest()
+    with opened(house) as store:
+        turned = store.models.one("turned")
+        embedder, before = load_model(house, turned), store.models.n_vectors()
+        encode = embedder.encode
+        monkeypatch.setattr(embedder, "encode", lambda texts: value * encode(texts))
+        with pytest.raises(ModelError, match="turned makes vectors that cannot be compared"):
+            level(store, turned, embedder)
+        found = store.models.lacking(turned, 10)
+        with pytest.raises(ValueError, match="length 1"):
+            store.models.fill(turned, found[0].ids, embedder.encode(["x"]), 0)
+        assert store.models.n_vectors() == before
+
+
 # Coming in
 
 
-def test_a_model_stays_when_its_directory_goes(house: Settings, tmp_path: Path) -> None:
+def test_a_model_stays_when_its_directory_goes(tmp_path: Path) -> None:
     folder = tmp_path / "tiny"
     shutil.copytree(BUNDLED, folder, copy_function=os.link)
-    copied = _copied(folder, files_of(house, model_sha256(folder)))
+    own = tmp_path / "embedders" / model_sha256(folder)
+    assert _copied(folder, own)
+    assert not _copied(folder, own), "once is enough"
     shutil.rmtree(folder)
-    assert model_sha256(copied) == copied.name
+    assert model_sha256(own) == own.name
+
+
+def test_who_adds_what_another_run_has_just_added_takes_nothing_of_it_away(
+    house: Settings, others: Others, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one is done between this one's look whether it is there and its end."""
+    check, done = Models.check_new, []
+
+    def overtaken(self: Models, model_id: str, name: str) -> None:
+        check(self, model_id, name)
+        if not done:
+            done.append(name)
+            add(house, others.poor, "poor")
+
+    monkeypatch.setattr(Models, "check_new", overtaken)
+    with pytest.raises(Conflict):
+        add(house, others.poor, "poor")
+    assert states(house)["poor"] == "added"
+    own = files_of(house, model_sha256(others.poor))
+    assert model_sha256(own) == own.name
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,8 @@ from index_samples import (
     vectors,
 )
 
+from rag.errors import SearchIndexError
+from rag.forget.steps import steps
 from rag.search import snapshot
 from rag.search.indexes import FORMATS, open_indexes, rebuild, refresh_snapshots
 from rag.store import Store
@@ -33,6 +35,51 @@ def test_a_snapshot_is_loaded_and_what_came_after_is_replayed(store: Store) -> N
         assert not indexes.rebuilt
         assert said == []
         assert found(indexes, store, "notice") == {"notice 0", "travel 0", "a later notice"}
+        level(indexes, store)
+
+
+def test_indexes_that_cannot_be_kept_are_searched_all_the_same(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path) -> None:
+        raise OSError(28, "No space left on device", str(path))
+
+    commit(store, "/1.txt", "notice 1")
+    with monkeypatch.context() as patched:
+        patched.setattr("rag.search.snapshot._sync", full)
+        said: list[str] = []
+        with open_quietly(store, said=said) as indexes:
+            assert found(indexes, store, "notice") == {"notice 1"}
+        assert any("No space left on device" in line for line in said)
+        with pytest.raises(SearchIndexError, match="cannot write the dense index") as caught:
+            refresh_snapshots(store, MODEL, DIM, "auto", lambda _: None)
+        assert "free space" in caught.value.hint
+    assert snapshot_folders(store.data_dir) == []
+    assert list((store.data_dir / "work").iterdir()) == []
+
+
+def test_what_is_forgotten_while_a_snapshot_is_written_is_in_none(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit(store, "/1.txt", "notice 1")
+    document = commit(store, "/2.txt", "zephyr 2")
+    directory_sha256, folders = snapshot.directory_sha256, []
+
+    def overtaken(folder: Path) -> str:
+        """Somebody forgets a document just before the first snapshot is recorded."""
+        folders.append(folder)
+        if len(folders) == 1:
+            list(steps(store, store.erasure.begin_documents(store.erasure.of_document(document))))
+        return directory_sha256(folder)
+
+    monkeypatch.setattr("rag.search.snapshot.directory_sha256", overtaken)
+    refresh_snapshots(store, MODEL, DIM, "auto", lambda _: None)
+    assert len(folders) > 2, "written once more"
+    written = [store.data_dir / "snapshots" / name for name in snapshot_folders(store.data_dir)]
+    assert written
+    assert not any(b"zephyr" in file.read_bytes() for one in written for file in one.iterdir())
+    with open_quietly(store) as indexes:
+        assert not indexes.rebuilt
         level(indexes, store)
 
 

@@ -1,31 +1,21 @@
-"""The audit records, for auditors; and what the server does with them by itself."""
+"""The audit records, for auditors."""
 
-import asyncio
-import logging
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from anyio import to_thread
 from fastapi import APIRouter, Query
 from starlette.responses import JSONResponse
 
-from rag.api.backing import Backing, Loaded
+from rag.api.backing import Loaded
 from rag.api.bodies import models, requests
 from rag.api.border.callers import Auditor
 from rag.api.routes.docs import documented
-from rag.appliance import Appliance
-from rag.audit.forward import Keeper
 from rag.audit.ocsf import numbers_in
-from rag.errors import CitadelError
 from rag.store import Record, Wanted
 from rag.times import time_json
 
-logger = logging.getLogger(__name__)
-
 router = APIRouter(tags=["audit"])
-
-KEEP_EVERY_S = 1.0
 
 
 @router.get("/v1/audit", response_model=models.AuditRecords, responses=documented(403, 404))
@@ -60,30 +50,6 @@ def list_audit(
             "next_cursor": str(found[-1].seq) if more else None,
         }
     )
-
-
-async def keep(backing: Backing) -> None:
-    """Until cancelled: send records on and remove old ones, as the settings say, let go of what has
-    been forgotten, keep the indexes level, and follow the store to another embedding model."""
-    await backing.done.wait()
-    if backing.error is not None:
-        return
-    appliance = backing.appliance()
-    keeper = Keeper(appliance.store, appliance.settings)
-    while True:
-        if keeper.has_work:
-            await to_thread.run_sync(keeper.work)
-        await to_thread.run_sync(_follow, appliance)
-        await asyncio.sleep(KEEP_EVERY_S)
-
-
-def _follow(appliance: Appliance) -> None:
-    try:
-        appliance.follow_model()
-        appliance.indexes.follow()
-        appliance.drop_forgotten()
-    except CitadelError as error:  # tried again in a second
-        logger.warning("what was forgotten is still in memory: %s", error.message)
 
 
 def _in_utc(moment: datetime) -> datetime:
