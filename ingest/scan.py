@@ -34,7 +34,6 @@ class Scan:
     refused: dict[str, SourceFile] = field(default_factory=dict)
     unread: list[str] = field(default_factory=list)  # refused folders: what is in them is unknown
     closed: list[Closed] = field(default_factory=list)  # folders that nobody is to read
-    n_ignored: int = 0  # a folder counts as one
     readers: dict[str, Readers] = field(default_factory=dict)  # by folder, where it says who
     by_system: dict[str, Readers] = field(default_factory=dict)  # by file and folder, if asked for
 
@@ -159,8 +158,8 @@ def _add_entry(
         return None
     is_folder = entry.is_dir(follow_symlinks=False)
     if rules.ignores(entry.path, is_folder=is_folder or _is_linked_folder(entry)):
-        into.n_ignored += 1
-    elif entry.is_symlink():
+        return None
+    if entry.is_symlink():
         _add_link(entry, folder, limits, into)
     elif not is_folder:
         _add_file(entry.path, entry.path, limits, into)

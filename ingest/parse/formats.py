@@ -70,7 +70,6 @@ _SUFFIXES: dict[Format, tuple[str, ...]] = {
     Format.IMAGE: (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".webp"),
 }
 _BY_SUFFIX = {suffix: found for found, suffixes in _SUFFIXES.items() for suffix in suffixes}
-SUPPORTED_SUFFIXES = frozenset(_BY_SUFFIX)
 
 MEDIA_TYPES: dict[Format, str] = {
     Format.PDF: "application/pdf",

@@ -10,11 +10,10 @@ from rich.table import Table
 from ingest.progress import duration, one_line
 from rag.eval.calibrate import Curve
 from rag.eval.report import Comparison, Report, metrics_by_branch
-from rag.eval.statistics import Difference, Interval
+from rag.eval.statistics import SURE, Difference, Interval
 
 WIDTH = 110
 BAR = 20  # characters for a share of 1
-SURE = 0.05  # a difference that chance makes less often than this is marked
 
 
 def format_evaluation(report: Report, comparison: Comparison | None = None) -> str:

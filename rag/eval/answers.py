@@ -20,7 +20,7 @@ from rag.appliance import Appliance
 from rag.errors import BadRequest, CitadelError
 from rag.eval.calibrate import Scored
 from rag.eval.gold import Gold, Place
-from rag.eval.report import LATENCY, Found, Hard, Report
+from rag.eval.report import HARDEST, LATENCY, SNIPPET, Found, Hard, Report
 from rag.eval.sets import Question
 from rag.store import Store
 from rag.text import words
@@ -40,8 +40,6 @@ ORDER = (
     "answer_words",
     LATENCY,
 )
-HARDEST = 20
-SNIPPET = 300
 PAGE = 1000  # documents read at a time
 NOWHERE = "nothing: the documents don't say"
 

@@ -7,9 +7,8 @@ from pathlib import Path
 from rag.eval import plots
 from rag.eval.calibrate import Curve
 from rag.eval.report import Comparison, Found, Hard, Report, metrics_by_branch, write
-from rag.eval.statistics import Difference, Interval
+from rag.eval.statistics import SURE, Difference, Interval
 
-SURE = 0.05
 OPEN = 3  # hard questions that are shown without a click
 STYLE = """
 :root { color-scheme: light; --ink: #1d2330; --dim: #5d6676; --line: #d9dee6; --good: #1b7f4d; }

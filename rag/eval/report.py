@@ -13,6 +13,8 @@ from rag.eval.statistics import Difference, Interval, difference, interval, perc
 
 FORMAT = 1
 LATENCY = "latency_ms"
+HARDEST = 20  # questions that are told one by one
+SNIPPET = 300  # characters of a passage
 LEADING = (
     "page_hit@5",
     "span_recall",

@@ -13,7 +13,7 @@ from rag.eval import cases, metrics, spans
 from rag.eval.cases import Case, Cases
 from rag.eval.filling import Filled, fill_corpus, fill_docs
 from rag.eval.ranking import passages, rank
-from rag.eval.report import Found, Hard, Report, leading
+from rag.eval.report import HARDEST, SNIPPET, Found, Hard, Report, leading
 from rag.eval.sets import Set, load_set
 from rag.eval.spans import Alignment, Interval
 from rag.search.embed import Embedder
@@ -21,10 +21,8 @@ from rag.settings import Settings
 from rag.types import Hit
 
 SPAN_PASSAGES = 5  # as chunking_evaluation retrieves
-HARDEST = 20
 SHOWN = 5  # passages of a hard question
 UNJUDGED = "nothing is known to be right for them"
-SNIPPET = 300  # characters of a passage in a report
 
 Values = dict[str, dict[str, float]]  # metric -> question -> value
 

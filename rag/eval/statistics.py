@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 CONFIDENCE = 0.95
+SURE = 0.05  # a difference that chance makes less often than this is taken for one
 RESAMPLES = 10_000
 DRAWN_AT_ONCE = 2_000_000  # values held in memory
 SEED = 0

@@ -21,7 +21,7 @@ from rag.eval.lines import LAYOUTS
 from rag.eval.report import leading
 from rag.eval.retrieval import evaluate
 from rag.eval.sets import load_questions
-from rag.eval.statistics import difference
+from rag.eval.statistics import SURE, difference
 from rag.search.chosen import load_model
 from rag.search.current import Searching, open_searching
 from rag.settings import Settings
@@ -34,7 +34,6 @@ DRAWN = 200  # sentences
 LEAST_CHARS, MOST_CHARS = 40, 300  # of a drawn sentence
 DEPTH = 10
 CHUNKS = 100  # looked at for DEPTH documents
-SURE = 0.05  # from which on a difference is not taken for chance
 PAGE = 500
 
 Branch = Literal["dense", "fused"]

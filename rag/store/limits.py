@@ -19,7 +19,6 @@ from rag.store.documents import IN_LIMIT
 from rag.store.mapped import Readers, Said
 from rag.store.sources import StoredSource
 
-Origin = Literal["command", "file", "met"]
 FEW = 100  # places whose sources are looked up one by one rather than all together
 RECORDED = 200  # places that one audit record names
 _rules, _sources, _collections = tables.access_rules, tables.sources, tables.collections
