@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from rag.search.embed import Embedder
 from tests.bench.plain import OVERLAP, WINDOW, read
 
-CANDIDATES = 100  # of each branch, as many as the product's
+CANDIDATES = 100  # of each branch
 DENSE_WEIGHT = 0.6
 _WORD = re.compile(r"\w+")
 
