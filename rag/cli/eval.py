@@ -9,6 +9,7 @@ import typer
 
 from rag.cli.app import Frame, JsonOption, a_path, app, print_json, say
 from rag.cli.ask import AsUser, Collections, DepthName, access_to
+from rag.errors import BadRequest
 
 if TYPE_CHECKING:
     from rag.eval.calibrate import Curve
@@ -137,14 +138,19 @@ class _Wanted:
             say(f"note: {note}")
         if self._save:
             save(report, self._save)
-        comparison = None
+        comparison, unlike = None, None
         if self._before is not None:
-            comparison = compare(report, self._before, str(self._against))
+            try:
+                comparison = compare(report, self._before, str(self._against))
+            except BadRequest as error:  # the figures are told all the same
+                unlike = error
         if self._html:
             from rag.eval.html import write_html
 
             write_html(report, comparison, curve, self._html)
         self._print(report, comparison, curve)
+        if unlike is not None:
+            raise unlike
 
     def _print(
         self, report: "Report", comparison: "Comparison | None", curve: "Curve | None"

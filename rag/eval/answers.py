@@ -6,7 +6,7 @@ Every question is asked as a user asks it, one after the other, and is recorded 
 import logging
 import time
 import uuid
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -145,11 +145,16 @@ def _about(appliance: Appliance, access: Access) -> dict[str, str | int | float]
 
 def _missing(questions: Sequence[Question], store: Store, access: Access) -> Iterator[str]:
     """What is expected to be cited, and not there: then a miss is the set's, not the answer's."""
-    expected = {_short(place.file) for q in questions for place in q.gold.places}
+    expected = {place.file for q in questions for place in q.gold.places}
+    by_name: dict[str, set[str]] = defaultdict(set)
+    for file in expected:
+        by_name[_short(file)].add(file)
     after = 0
     while expected and (page := store.list_documents(access, after=after, limit=PAGE)):
         for document in page:
-            expected -= {_short(document.source_uri), document.source_uri.casefold()}
+            name = _short(document.source_uri)
+            alike = by_name.get(name, set()) | by_name.get(PurePosixPath(name).stem, set())
+            expected -= {file for file in alike if is_of(document.source_uri, file)}
         after = page[-1].id
     if expected:
         first = ", ".join(sorted(expected)[:3]) + (" …" if len(expected) > 3 else "")

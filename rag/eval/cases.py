@@ -1,7 +1,7 @@
 """A set's questions against what the set was put into: gold by the names that searches return."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,6 +58,8 @@ def over_docs(found: Set, docs: Path, filled: Filled) -> Cases:
     names = Names(docs)
     texts = _file_texts(docs, names, found.questions)
     missing: Counter[str] = Counter()
+    beyond: Counter[str] = Counter()
+    numbers = filled.numbers
     cases: list[Case] = []
     n_left_out = n_spans_lost = 0
     for question in (q for q in found.questions if q.gold.places):
@@ -70,8 +72,26 @@ def over_docs(found: Set, docs: Path, filled: Filled) -> Cases:
         spans, n_lost = _spans(question, texts, names.resolve)
         n_spans_lost += n_lost
         pages = tuple(place for place in there if place.page is not None)
+        beyond.update(_not_there(there, numbers, filled))
         cases.append(Case(question, {place.file: 1 for place in there}, pages, spans))
-    return Cases(cases, texts, _notes(missing, n_left_out, n_spans_lost))
+    notes = _notes(missing, n_left_out, n_spans_lost)
+    if beyond:
+        what = "gold places are in no document that was ingested, and count as not found"
+        notes.append(f"{len(beyond):,} {what}: {_first(beyond)}")
+    return Cases(cases, texts, notes)
+
+
+def _not_there(
+    places: Sequence[Place], numbers: Mapping[str, int], filled: Filled
+) -> Iterator[str]:
+    """Those that no passage can be of: of a file without a document, or of a page that it lacks."""
+    for file, page in places:
+        if file not in numbers:
+            yield file
+        elif page is not None:
+            document = filled.store.document(filled.access, numbers[file])
+            if page > document.n_pages:
+                yield f"{file}, page {page}"
 
 
 def over_corpus(found: Set, filled: Filled) -> Cases:
@@ -129,11 +149,15 @@ def _file_texts(docs: Path, names: Names, questions: Iterable[Question]) -> dict
     return texts
 
 
+def _first(names: Iterable[str]) -> str:
+    some = sorted(names)
+    return ", ".join(some[:3]) + (" …" if len(some) > 3 else "")
+
+
 def _notes(missing: Counter[str], n_left_out: int, n_spans_lost: int) -> list[str]:
     notes = []
     if missing:
-        first = ", ".join(sorted(missing)[:3]) + (" …" if len(missing) > 3 else "")
-        notes.append(f"{len(missing):,} gold documents are not in the set: {first}")
+        notes.append(f"{len(missing):,} gold documents are not in the set: {_first(missing)}")
     if n_left_out:
         notes.append(f"{n_left_out:,} questions are left out: none of their gold is in the set")
     if n_spans_lost:

@@ -93,7 +93,7 @@ def _places(fields: Json, wrong: Wrong) -> Iterator[Place]:
     files = {place.file for place in named}
     if pages and len(files) != 1:
         raise wrong("pages are named, but not the one document that they are of")
-    yield from named
+    yield from (place for place in named if place.page is not None or not pages)
     for page in pages:
         yield Place(named[0].file, page)
 
@@ -104,10 +104,11 @@ def _cited(value: Any, name: str, wrong: Wrong) -> Iterator[Place]:
         case None | "" | []:
             return
         case str():
-            page = _PAGE.search(value)
-            yield Place(_PAGE.sub("", value), int(page[1]) if page else None)
+            named = _PAGE.search(value)
+            pages = list(_pages(int(named[1]) if named else None, wrong))
+            yield Place(_PAGE.sub("", value), *pages)
         case [str() as file, int() as page]:
-            yield Place(file, page)
+            yield from [Place(file, each) for each in _pages(page, wrong)]
         case [str() as file, None]:
             yield Place(file)
         case list():

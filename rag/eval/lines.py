@@ -9,6 +9,7 @@ from rag.errors import BadRequest
 from rag.text import valid_unicode
 
 LAYOUTS = "docs/evaluation.md describes the layouts."
+MAX_GRADE = 1000  # far above any in use; trec_eval's gains overflow silently
 Row = tuple[str, str, int]  # question, document, grade
 
 
@@ -52,6 +53,9 @@ def judgements(file: Path) -> Iterator[tuple[int, Row]]:
             raise wrong(file, number, f"{len(cells)} columns; wanted are question, document, grade")
         if not _is_number(cells[2]):
             raise wrong(file, number, f"the grade {cells[2]!r} is not a whole number")
+        if abs(float(cells[2])) > MAX_GRADE:
+            why = f"the grade {cells[2]} is beyond {MAX_GRADE:,}; are the columns in another order?"
+            raise wrong(file, number, why)
         yield number, (cells[0], cells[1], int(float(cells[2])))
 
 

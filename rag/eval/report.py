@@ -99,8 +99,13 @@ def compare(now: Report, before: Report, name: str = "") -> Comparison:
     """What changed, metric by metric; a question counts where its words are the same in both.
 
     Raises:
-        BadRequest: the two have no question in common.
+        BadRequest: they are of different commands, or have no question in common.
     """
+    if before.kind != now.kind:
+        raise BadRequest(
+            f"the saved report is one of `citadel eval {before.kind}`",
+            hint=f"Name one that `citadel eval {now.kind} --save` wrote.",
+        )
     same = {q for q, text in now.asked.items() if before.asked.get(q) == text}
     if not same:
         raise BadRequest(
@@ -134,17 +139,19 @@ def save(report: Report, file: Path) -> None:
 
 
 def write(file: Path, content: bytes) -> None:
-    """Write a file whole, or not at all.
+    """Write a file whole, or not at all, with the rights that it has or any new one gets.
 
     Raises:
         BadRequest: it cannot be written.
     """
     draft = ""
     try:
-        descriptor, draft = tempfile.mkstemp(prefix=".citadel-", dir=file.absolute().parent)
+        target = file.resolve()  # a link goes on leading there
+        descriptor, draft = tempfile.mkstemp(prefix=".citadel-", dir=target.parent)
         with os.fdopen(descriptor, "wb") as stream:
             stream.write(content)
-        Path(draft).replace(file)
+        Path(draft).chmod(target.stat().st_mode & 0o777 if target.exists() else _usual_mode())
+        Path(draft).replace(target)
     except OSError as error:
         Path(draft).unlink(missing_ok=True) if draft else None
         raise BadRequest(
@@ -152,13 +159,20 @@ def write(file: Path, content: bytes) -> None:
         ) from error
 
 
+def _usual_mode() -> int:
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return 0o666 & ~mask
+
+
 def check_writable(file: Path) -> None:
     """See that a file could be written, before the work that is to be kept in it.
 
     Raises:
-        BadRequest: its folder is not there, or it is a folder itself.
+        BadRequest: its folder is not there, or it is a folder itself, or a device.
     """
-    if file.is_dir() or not os.access(file.absolute().parent, os.W_OK):
+    is_other = file.exists() and not file.is_file()
+    if is_other or not os.access(file.resolve().parent, os.W_OK):
         raise BadRequest(f"cannot write {file}", hint="Name a file in a folder that is there.")
 
 

@@ -121,8 +121,9 @@ def _run(filled: Filled, judged: Cases, outcome: Outcome, *, ranked: bool = True
         values = _of_branches(rankings, judged.cases) | values
     outcome.values |= values
     outcome.asked |= {case.question.id: case.question.text for case in judged.cases}
-    outcome.about |= {"documents": len(set(filled.keys.values())), "chunks": filled.n_chunks}
-    outcome.hardest = list(_hardest(filled, judged.cases, values))
+    for what, n in (("documents", len(filled.numbers)), ("chunks", filled.n_chunks)):
+        outcome.about[what] = int(outcome.about.get(what, 0)) + n
+    outcome.hardest += _hardest(filled, judged.cases, values)
 
 
 def _of_branches(rankings: dict[str, dict[str, list[str]]], judged: Sequence[Case]) -> Values:
@@ -181,11 +182,12 @@ def _in_file(filled: Filled, hit: Hit, aligned: dict[int, Alignment]) -> tuple[s
 
 
 def _hardest(filled: Filled, judged: Sequence[Case], values: Values) -> Iterator[Hard]:
-    """The questions that did worst by the leading metric, with what is found for them."""
-    metric = leading(values)
-    of = values[metric]
-    mine = [case for case in judged if case.question.id in of]
-    for case in sorted(mine, key=lambda case: of[case.question.id])[:HARDEST]:
+    """The questions that did worst, each by the first metric of it, with what is found for them."""
+    of = {}
+    for case in judged:
+        mine = [metric for metric, of_metric in values.items() if case.question.id in of_metric]
+        of[case.question.id] = values[leading(mine)][case.question.id] if mine else 1.0
+    for case in sorted(judged, key=lambda case: of[case.question.id])[:HARDEST]:
         if of[case.question.id] < 1:
             hits = passages(filled, case.question.text, case.itself)[:SHOWN]
             yield Hard(

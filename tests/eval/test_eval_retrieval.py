@@ -2,6 +2,7 @@ from collections.abc import Sequence
 from email.message import EmailMessage
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from made_models import made_cross_encoder
@@ -126,6 +127,11 @@ def test_a_file_that_cannot_be_read_is_named(files: Report) -> None:
     assert "1 files could not be read: broken.pdf" in files.notes
 
 
+def test_gold_that_no_passage_can_be_of_is_told_and_counts_as_not_found(files: Report) -> None:
+    [note] = [note for note in files.notes if "gold places" in note]
+    assert note.endswith("count as not found: handbook.pdf, page 9")
+
+
 def test_the_hardest_question_is_told_with_what_was_wanted_and_found(files: Report) -> None:
     [hard] = files.hardest
     assert (hard.question, hard.wanted) == ("p2", ["handbook.pdf, page 9"])
@@ -169,6 +175,12 @@ def test_a_document_that_is_the_question_itself_is_no_find(
     write_lines(folder / "corpus.jsonl", [*ENTRIES, {"_id": "q2", "text": ASKED[1]["text"]}])
     report = evaluate(folder, settings, embedder)
     assert report.values["dense/mrr"]["q2"] == 1.0
+
+
+def test_a_report_of_the_other_command_is_not_compared_with(beir: Report) -> None:
+    other = msgspec.structs.replace(beir, kind="answers")
+    with pytest.raises(BadRequest, match="is one of `citadel eval answers`"):
+        compare(beir, other)
 
 
 def test_a_saved_report_is_read_back_and_compared(

@@ -6,7 +6,7 @@ from small_sets import write_beir, write_files, write_lines
 
 from rag.errors import BadRequest, NotFound
 from rag.eval.gold import Place, Span
-from rag.eval.report import load
+from rag.eval.report import check_writable, load, write
 from rag.eval.sets import entries, load_questions, load_set
 
 
@@ -130,6 +130,45 @@ def test_a_folder_without_a_set_says_what_is_missing(tmp_path: Path) -> None:
     assert "holds no question" in wrong(lambda: load_set(folder))
     (folder / "queries.jsonl").unlink()
     assert "holds no queries.jsonl" in wrong(lambda: load_set(folder))
+
+
+@pytest.mark.parametrize("grade", ["1001", "1e10", "-1e20"])
+def test_a_grade_that_would_overflow_is_told_with_its_line(grade: str, tmp_path: Path) -> None:
+    folder = write_beir(tmp_path / "set")
+    (folder / "qrels.tsv").write_text(f"q1\thotel\t1\nq2\tcanteen\t{grade}\n")
+    with pytest.raises(BadRequest, match=r"line 2: the grade .* are the columns in another order"):
+        load_set(folder, None, None)
+
+
+@pytest.mark.parametrize("cited", [["a.pdf", 0], ["a.pdf", -3], "a.pdf#page=0"])
+def test_pages_are_counted_from_one_however_they_are_written(cited: object, tmp_path: Path) -> None:
+    file = write_lines(tmp_path / "q.jsonl", [{"question": "Why?", "citations": [cited]}])
+    with pytest.raises(BadRequest, match=r"line 1: the page (0|-3) is not a number from 1 on"):
+        load_questions(file)
+
+
+def test_a_page_stands_for_its_document(tmp_path: Path) -> None:
+    row = {"question": "Why?", "file": "a.pdf", "page": 3}
+    [question] = load_questions(write_lines(tmp_path / "q.jsonl", [row]))
+    assert question.gold.places == (Place("a.pdf", 3),)
+
+
+def test_a_link_goes_on_leading_there_and_a_file_keeps_its_rights(tmp_path: Path) -> None:
+    real, link, new = (tmp_path / name for name in ("real", "link", "new"))
+    real.write_bytes(b"old")
+    real.chmod(0o640)
+    link.symlink_to(real)
+    write(link, b"content")
+    assert link.is_symlink() and real.read_bytes() == b"content"
+    assert real.stat().st_mode & 0o777 == 0o640
+    write(new, b"content")
+    (tmp_path / "usual").touch()
+    assert new.stat().st_mode == (tmp_path / "usual").stat().st_mode
+
+
+def test_a_device_is_not_written_over() -> None:
+    with pytest.raises(BadRequest, match="cannot write /dev/null"):
+        check_writable(Path("/dev/null"))
 
 
 def test_a_file_that_is_no_report_is_refused(tmp_path: Path) -> None:
