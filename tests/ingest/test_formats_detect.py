@@ -8,7 +8,7 @@ from compound import compound_file
 from pdf_pages import write_lines, write_pdf
 
 from ingest.parse.clean import lines, one_line, visible
-from ingest.parse.formats import SUPPORTED_SUFFIXES, Format, detect
+from ingest.parse.formats import _BY_SUFFIX, Format, detect
 from ingest.parse.model import Job, Parsed
 from ingest.parse.read import read_document
 
@@ -93,7 +93,7 @@ def test_suffix_settles_what_content_cannot(tmp_path, name, content, found):
 def test_every_format_has_a_suffix():
     assert {".pdf", ".docx", ".doc", ".pptx", ".ppt", ".xlsx", ".xls", ".csv", ".tsv", ".html"} | {
         *(".md", ".rst", ".txt", ".rtf", ".odt", ".epub", ".eml", ".msg", ".xml", ".json", ".png")
-    } <= SUPPORTED_SUFFIXES
+    } <= _BY_SUFFIX.keys()
 
 
 HIDDEN = (
