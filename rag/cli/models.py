@@ -87,12 +87,13 @@ def build(
     Ctrl-C or a kill loses nothing: the same command goes on from there.
     """
     from rag.models.building import build as build_model
-    from rag.models.building import step_back
+    from rag.models.building import refuse_second, step_back
 
     frame: Frame = ctx.obj
     with open_store(ctx) as store:
         model = _to_build(store, name)
         if in_background:
+            refuse_second(frame.settings())
             _start_behind(frame.settings(), model)
             return
         step_back()

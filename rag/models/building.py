@@ -34,7 +34,12 @@ def build(store: Store, settings: Settings, model: Model, told: Callable[[int, i
         store.models.building(model)
         while not store.models.settle(model):
             wanted, before = made + store.models.n_lacking(model), made
-            made += level(store, model, embedder, lambda n: told(before + n, wanted))  # noqa: B023
+            made += level(
+                store,
+                model,
+                embedder,
+                lambda n: told(before + n, max(wanted, before + n)),  # noqa: B023
+            )
     return made
 
 
@@ -71,12 +76,26 @@ def _sole_builder(settings: Settings, model: Model) -> Iterator[None]:
         os.write(descriptor, model.id.encode())
         yield
     except BlockingIOError as error:
-        raise Conflict(
-            "a model is being built already",
-            hint="`citadel model list` shows how far it is; wait for it, or stop it.",
-        ) from error
+        raise _second() from error
     finally:
         os.close(descriptor)
+
+
+def refuse_second(settings: Settings) -> None:
+    """See whether a build could begin, for who does not wait for it.
+
+    Raises:
+        Conflict: another build is running.
+    """
+    if being_built(settings) is not None:
+        raise _second()
+
+
+def _second() -> Conflict:
+    return Conflict(
+        "a model is being built already",
+        hint="`citadel model list` shows how far it is; wait for it, or stop it.",
+    )
 
 
 def _lock(descriptor: int) -> None:

@@ -22,7 +22,7 @@ def load_sentence_transformer(model_dir: Path) -> Any:
 
     try:
         return SentenceTransformer(str(model_dir), local_files_only=True)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except Exception as error:  # of several libraries, over files that anybody may have spoilt
         raise ModelError(
             f"cannot load the embedding model in {model_dir}: {error}",
             hint="Check that the directory is a complete sentence-transformers model.",
@@ -47,7 +47,7 @@ def load_cross_encoder(model_dir: Path, setting: str) -> tuple[Any, list[str]]:
         model = CrossEncoder(str(model_dir), local_files_only=True)
         names = model.config.id2label
         return model, [str(names[i]).lower() for i in sorted(names)]
-    except (OSError, ValueError, KeyError, RuntimeError, AttributeError) as error:
+    except Exception as error:
         raise ModelError(
             f"cannot load the cross-encoder in {model_dir}: {error}",
             hint="Check that the directory is a complete model for sequence classification.",

@@ -16,9 +16,14 @@ _MEANINGS = (
         "Point database_url or data_dir elsewhere, or move the file away.",
     ),
     (
-        ("malformed", "disk i/o error", "invalid page in block"),
+        ("malformed", "invalid page in block"),
         "the database is damaged",
         "Check the disk, then restore the newest backup.",
+    ),
+    (
+        ("disk i/o error",),  # also where SQLite has no room for a file of its own beside it
+        "the disk does not let the database be read or written: it is full, or failing",
+        "Check its free space first (df), then the disk itself. Nothing says that data is damaged.",
     ),
     (
         ("database is locked", "lock timeout", "deadlock detected", "database table is locked"),

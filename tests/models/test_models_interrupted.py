@@ -15,7 +15,7 @@ from ingest.progress import Lines
 from ingest.site import open_site
 from ingest.sync import carry_out, make_plan
 from rag.errors import Conflict
-from rag.models.building import LOCK_FILE, being_built
+from rag.models.building import LOCK_FILE, being_built, refuse_second
 from rag.settings import Settings
 
 COMMAND = (sys.executable, "-c", "from rag.cli import main; main()")
@@ -67,7 +67,10 @@ def test_two_builds_at_once_are_refused_and_the_list_says_what_is_built(house: S
         assert being_built(house) == model_id
         with pytest.raises(Conflict, match="being built already"):
             build(house, "turned")
+        with pytest.raises(Conflict, match="being built already"):
+            refuse_second(house)
     assert being_built(house) is None
+    refuse_second(house)
 
 
 @pytest.mark.long

@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, make_url, text
+from sqlalchemy.exc import OperationalError
 from store_samples import commit
 
 from rag.errors import ConfigError, StoreError
 from rag.settings import Settings
 from rag.store import Store, tables
+from rag.store.failures import translated
 from rag.types import Access
 
 DOCS = Access(frozenset({"docs"}))
@@ -162,6 +164,15 @@ def test_full_disk_is_said_and_leaves_the_store_sound(tmp_path: Path) -> None:
         assert "Free some space" in refusal.value.hint
         assert store.count_documents(DOCS) == 1
         assert store.check() == []
+
+
+def test_a_disk_that_refuses_is_not_taken_for_a_damaged_database() -> None:
+    """SQLite says so also where it has no room for a file of its own beside the database."""
+    error = OperationalError("", {}, sqlite3.OperationalError("disk I/O error"))
+    url = make_url("sqlite:////srv/citadel.db")
+    with pytest.raises(StoreError, match="it is full, or failing") as refusal, translated(url):
+        raise error
+    assert "backup" not in refusal.value.hint
 
 
 def test_writer_that_waits_too_long_is_told_why(tmp_path: Path) -> None:
