@@ -72,6 +72,13 @@ def level(
     return n
 
 
+def catch_up(store: Store, model: Model, embedder: Embedder, say: Callable[[str], None]) -> None:
+    """Embed what came since a model was built, and say so. Raises as `level`."""
+    if n := store.models.n_lacking(model):
+        say(f"embedding {n:,} passages that came since {model.name} was built")
+        level(store, model, embedder)
+
+
 class Keeping:
     """Keeps the current model's vectors level while a run goes on that began with another one.
 

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ingest.level import level
+from ingest.level import catch_up
 from rag.errors import BadRequest, Conflict
 from rag.eval.lines import LAYOUTS
 from rag.eval.report import leading
@@ -72,9 +72,7 @@ def compare_on_own(
     branch: Branch = "dense" if file is None else "fused"
     values = []
     embedders = [load_model(settings, each) for each in models]
-    if n := store.models.n_lacking(model):  # or it would be called worse for what it never saw
-        say(f"embedding {n:,} passages that came since {model.name} was built")
-        level(store, model, embedders[1])
+    catch_up(store, model, embedders[1], say)  # or it would be called worse for what it never saw
     for each, embedder in zip(models, embedders, strict=True):
         say(f"asking {len(asked):,} questions of {each.name}")
         searching = open_searching(store, settings, embedder, say)

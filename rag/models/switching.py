@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from ingest.level import level, vectors_of
+from ingest.level import catch_up, level, vectors_of
 from rag.errors import Conflict
 from rag.search.chosen import load_model
 from rag.search.embed import Embedder
@@ -74,9 +74,7 @@ def rollback(store: Store, settings: Settings, *, now: bool, say: Say) -> Model:
 def _ready(store: Store, settings: Settings, model: Model, say: Say) -> Embedder:
     """A model's embedder, once it is level and its indexes are written."""
     embedder = load_model(settings, model)
-    if n := store.models.n_lacking(model):
-        say(f"embedding {n:,} passages that came since {model.name} was built")
-        level(store, model, embedder)
+    catch_up(store, model, embedder, say)
     say("writing its indexes")
     refresh_snapshots(store, model.id, embedder.dim, settings.index, say)
     return embedder
