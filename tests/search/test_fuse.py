@@ -1,11 +1,14 @@
 """What both branches say to one score, and neighbours to passages."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rag.search.dense import DenseIndex
 from rag.search.fuse import above_worst, fuse, share_read
 from rag.search.passages import MAX_MEMBERS, Passage, lifted, merge, spread
+from rag.search.retrieve import fused as ranked_by_both
 from rag.types import Chunk, StoredChunk
 
 judged = st.lists(st.tuples(st.floats(-1, 1), st.floats(0, 3)), min_size=1, max_size=40)
@@ -63,6 +66,25 @@ def test_nothing_known_of_any_candidate_is_no_score_and_one_candidate_is_the_bes
     assert fused([(-0.2, 0.0), (0.0, 0.0)]) == [0.0, 0.0]
     assert fused([(0.4, 0.0)]) == [1.0]
     assert fuse(np.zeros(0), np.zeros(0), (0.7, 0.3)).tolist() == []
+
+
+@given(
+    st.dictionaries(st.integers(1, 12), st.floats(0, 2), max_size=12),
+    st.sets(st.integers(1, 12)),
+)
+def test_every_candidate_of_either_branch_is_ranked_once_and_ties_go_to_the_lower_id(
+    shares: dict[int, float], dense: set[int]
+) -> None:
+    index = DenseIndex(2)
+    angles = np.arange(12) % 4  # so that some are as near as others
+    vectors = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    index.append(range(1, 13), ["docs"] * 12, vectors)
+    ranked = ranked_by_both(index, vectors[0], [(i, 0.0) for i in dense], shares, (0.7, 0.3))
+    assert sorted(one.chunk_id for one in ranked) == sorted(dense | shares.keys())
+    assert ranked == sorted(ranked, key=lambda one: (-one.score, one.chunk_id))
+    assert [one.cosine for one in ranked] == pytest.approx(
+        [np.cos(angles[one.chunk_id - 1]) for one in ranked], abs=1e-6
+    )
 
 
 def test_in_a_list_that_may_go_on_the_worst_is_no_better_than_what_is_not_in_it() -> None:
