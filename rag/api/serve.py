@@ -87,7 +87,7 @@ class Opening:
         Raises:
             CitadelError: it could not be loaded, or its secret could not be kept.
         """
-        appliance = Appliance(self._settings)
+        appliance = Appliance(self._settings, _say)
         with contextlib.ExitStack() as failed:
             failed.callback(appliance.close)
             store = appliance.store

@@ -1,6 +1,7 @@
 """`citadel model`: another embedding model in the place of the one in use."""
 
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -71,7 +72,7 @@ def add(
     typer.echo(
         f"added {model.name}: {model.dim} wide, reads {model.max_tokens} tokens, id {model.id[:12]}"
     )
-    say(f"Next: citadel model build {model.name}")
+    say(f"Next: citadel model build {shlex.quote(model.name)}")
 
 
 @commands.command()
@@ -103,7 +104,7 @@ def build(
     if model.n_cut:
         say(f"{model.n_cut:,} passages are longer than its {model.max_tokens} tokens and were cut")
     if model.state == "built":
-        say(f"Next: citadel model compare {model.name}")
+        say(f"Next: citadel model compare {shlex.quote(model.name)}")
 
 
 @commands.command()

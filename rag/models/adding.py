@@ -4,7 +4,7 @@ import contextlib
 import json
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,8 @@ from rag.errors import BadRequest, Conflict, ModelError
 from rag.models.building import being_built
 from rag.search import snapshot
 from rag.search.chosen import FOLDER, MODULES, entered, files_of, load_current, set_model_dir
-from rag.search.embed import WEIGHTS, Embedder, load_embedder, model_sha256
+from rag.search.claims import locked
+from rag.search.embed import WEIGHTS, Embedder, TorchEmbedder, load_embedder, model_sha256
 from rag.settings import Settings
 from rag.store import Model, Store, are_unit
 
@@ -31,28 +32,30 @@ def add(store: Store, settings: Settings, directory: Path, name: str, say: Say) 
 
     Raises:
         BadRequest: the directory holds no sentence-transformers model.
-        Conflict: it is there already, or another one has the name.
+        Conflict: it is there already, another one has the name, or another is being added.
         ModelError: it cannot be loaded, or makes no vectors.
     """
     _check_files(directory)
-    current = store.models.current()
-    if current is None:
-        current = entered(store, settings, load_current(store, settings))
-    model_id = model_sha256(directory.resolve())
-    store.models.check_new(model_id, name)
-    _keep_current(settings, current)
-    say("copying the model")
-    own = files_of(settings, model_id)
-    is_copied = _copied(directory, own)
-    try:
-        say("loading it; the first time this takes a while")
-        embedder = load_embedder(settings.model_copy(update={"model_dir": own}))
-        _probe(embedder, directory)
-        store.models.add(model_id, name, embedder.dim, embedder.max_tokens)
-    except BaseException:
-        if is_copied:  # else they are those of another run, which may have entered the model
-            _delete_files(settings, model_id)
-        raise
+    with _sole(settings):
+        _clear_leftovers(store, settings)
+        current = store.models.current()
+        if current is None:
+            current = entered(store, settings, load_current(store, settings))
+        model_id = model_sha256(directory.resolve())
+        store.models.check_new(model_id, name)
+        say("loading the model")
+        _probe(TorchEmbedder(directory, model_id), directory)
+        _keep_current(settings, current)
+        say("copying it")
+        own = files_of(settings, model_id)
+        _copy(directory, own)
+        try:
+            say("converting it for this processor; this takes a while")
+            embedder = load_embedder(settings.model_copy(update={"model_dir": own}))
+            store.models.add(model_id, name, embedder.dim, embedder.max_tokens)
+        except BaseException:
+            _clear_leftovers(store, settings)
+            raise
     return store.models.one(model_id)
 
 
@@ -66,7 +69,10 @@ def remove(store: Store, settings: Settings, model: Model, say: Say) -> int:
     """
     if being_built(settings) == model.id:
         raise Conflict(f"{model.name} is being built", hint="Stop that first: Ctrl-C, or kill it.")
+    was_previous = model.state == "previous"
     store.models.withdraw(model)
+    if was_previous:
+        say("it was in use before: citadel model rollback has nothing to go back to any more")
     say(f"deleting the vectors of {model.name}")
     n = 0
     while dropped := store.models.drop_vectors(model, DROPPED):
@@ -98,17 +104,36 @@ def _keep_current(settings: Settings, current: Model) -> None:
     elsewhere = set_model_dir(settings)
     if not (elsewhere / MODULES).is_file() or model_sha256(elsewhere) != current.id:
         return  # then they are in the data directory: it is loaded from there
-    _copied(elsewhere, files_of(settings, current.id))
+    _copy(elsewhere, files_of(settings, current.id))
 
 
-def _copied(directory: Path, own: Path) -> bool:
-    """Copy the files that make the model into a folder that is there whole or not at all.
+@contextlib.contextmanager
+def _sole(settings: Settings) -> Iterator[None]:
+    """One at a time: what is there and not entered is what a killed one has left."""
+    folder = settings.data_dir / FOLDER
+    folder.mkdir(mode=0o700, exist_ok=True)
+    with contextlib.ExitStack() as held:
+        try:
+            held.enter_context(locked(folder, wait=False))
+        except BlockingIOError as error:
+            raise Conflict(
+                "another model is being added", hint="Try again when that has ended."
+            ) from error
+        yield
 
-    Returns whether this call has made it; False where it is there already.
-    """
+
+def _clear_leftovers(store: Store, settings: Settings) -> None:
+    """Delete the files of models that are not entered; see `_sole`."""
+    known = {model.id for model in store.models.listed()}
+    for folder in (settings.data_dir / FOLDER).iterdir():
+        if folder.name not in known:
+            _delete_files(settings, folder.name)
+
+
+def _copy(directory: Path, own: Path) -> None:
+    """Copy the files that make the model into a folder that is there whole or not at all."""
     if (own / MODULES).is_file():
-        return False
-    own.parent.mkdir(mode=0o700, exist_ok=True)
+        return
     scratch = Path(tempfile.mkdtemp(prefix=".adding-", dir=own.parent))
     try:
         files = {f for pattern in WEIGHTS for f in directory.rglob(pattern) if f.is_file()}
@@ -121,12 +146,7 @@ def _copied(directory: Path, own: Path) -> bool:
                 f"the files in {directory} were changed while they were copied",
                 hint="Try again when nothing writes to them any more.",
             )
-        try:
-            scratch.rename(own)
-        except OSError:
-            if not (own / MODULES).is_file():
-                raise
-            return False  # another process was faster
+        scratch.rename(own)
     except OSError as error:
         raise ModelError(
             f"cannot copy the model from {directory} to {own.parent}: {error.strerror}",
@@ -134,16 +154,21 @@ def _copied(directory: Path, own: Path) -> bool:
         ) from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    return True
 
 
 def _probe(embedder: Embedder, directory: Path) -> None:
     """A model that loads may still be none: see whether it tells two texts apart."""
     vectors = embedder.encode(PROBES)
+    what = ""
     if vectors.shape != (len(PROBES), embedder.dim) or not are_unit(vectors):
-        raise ModelError(f"the model in {directory} makes no vectors of length 1")
-    if np.allclose(vectors[0], vectors[1], atol=1e-6):
-        raise ModelError(f"the model in {directory} gives every text the same vector")
+        what = "makes no vectors of length 1"
+    elif np.allclose(vectors[0], vectors[1], atol=1e-6):
+        what = "gives every text the same vector"
+    if what:
+        raise ModelError(
+            f"the model in {directory} {what}",
+            hint="Its weights may be damaged: copy the directory again from where it came from.",
+        )
 
 
 def _delete_files(settings: Settings, model_id: str) -> None:
@@ -151,5 +176,3 @@ def _delete_files(settings: Settings, model_id: str) -> None:
     converted = (settings.data_dir / "models").glob(f"{model_id}*")
     for folder in (files_of(settings, model_id), *converted):
         shutil.rmtree(folder, ignore_errors=True)
-    with contextlib.suppress(OSError):  # others are in it
-        (settings.data_dir / FOLDER).rmdir()

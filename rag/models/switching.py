@@ -1,5 +1,6 @@
 """Which model searches use: the next one, or the one before."""
 
+import shlex
 from collections.abc import Callable
 from typing import Any
 
@@ -32,7 +33,7 @@ def switch(store: Store, settings: Settings, model: Model, *, force: bool, say: 
     if model.state in ("added", "building"):
         raise Conflict(
             f"the vectors of {model.name} are not made yet",
-            hint=f"Make them: citadel model build {model.name}",
+            hint=f"Make them: citadel model build {shlex.quote(model.name)}",
         )
     if not force:
         _check_compared(model, current)
@@ -85,7 +86,8 @@ def _check_compared(model: Model, current: Model) -> None:
     if found is None or found["against"] != current.id:
         raise Conflict(
             f"{model.name} has not been compared with {current.name}, which is in use",
-            hint=f"Compare them: citadel model compare {model.name}; --force switches all the same",
+            hint=f"Compare them: citadel model compare {shlex.quote(model.name)}."
+            " --force switches all the same.",
         )
     if found["worse"]:
         before, after, p = found["before"], found["after"], found["p"]

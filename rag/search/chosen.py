@@ -18,6 +18,7 @@ from rag.store import Model, Store
 
 logger = logging.getLogger(__name__)
 
+BUNDLED = "all-MiniLM-L6-v2"  # what the package calls "model"
 FOLDER = "embedders"  # of the data directory
 MODULES = "modules.json"  # what makes a directory a sentence-transformers model
 NEXT = "Bring it in with `citadel model add DIR`, then build, compare and switch to it."
@@ -86,7 +87,7 @@ def entered(store: Store, settings: Settings, embedder: Embedder) -> Model:
     Raises:
         ConfigError: another run has just begun with another model.
     """
-    name = set_model_dir(settings).name or "model"
+    name = settings.model_dir.name if settings.model_dir else BUNDLED
     given = (embedder.model_id, name, embedder.dim, embedder.max_tokens)
     current = store.models.current() or store.models.adopt(*given)
     _check_setting(store, settings, current)

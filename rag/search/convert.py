@@ -4,17 +4,18 @@ The converter is OpenVINO's PyTorch frontend called directly: the package's own 
 reports usage statistics, the frontend does not (importing the package does: see `silent`). The
 result is compared with sentence-transformers, on texts that quantising has not seen, before it is
 trusted. It lands by rename, so that a killed or a second conversion does no harm. A kind that was
-compared and found too far from the original is remembered, and not tried again at every start. It
-all runs in a process of its own: torch and NNCF would otherwise stay in the memory of the ingest.
+compared and found too far from the original is remembered, and neither tried nor told again at
+every start. It all runs in a process of its own: torch and NNCF would otherwise stay in the memory
+of the ingest.
 """
 
 import contextlib
 import importlib.util
 import json
+import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from tokenizers import Tokenizer
 
 from rag.errors import ModelError
 from rag.search.calibration import calibration_texts, probe_texts
+from rag.search.claims import claim_folder, unclaimed
 from rag.search.local_models import load_sentence_transformer
 from rag.search.precision import F32, KINDS, Kind, close_enough, closeness, worst
 
@@ -32,6 +34,7 @@ PROBES = (
     "Überstunden werden bis zum Ende des Quartals ausgeglichen. " * 12,
     "x",
 )
+SCRATCH = "converting"
 INSTEAD = "CITADEL_EMBED_PRECISION=bf16 or f32"
 N_PROBES = 64  # of further texts, for what is not exact
 
@@ -44,8 +47,7 @@ def convert(model_dir: Path, target: Path, kind: Kind) -> Path:
     """
     if not (target / "citadel.json").is_file():
         _land(model_dir, target, kind)
-    refused = _refused(target)
-    if refused:
+    if refused := refusal(target):
         raise ModelError(
             f"the model in {model_dir} does not keep its vectors as {kind.name}: {refused}",
             hint=f"Nothing has to be done. To try again, delete {target}.",
@@ -54,8 +56,10 @@ def convert(model_dir: Path, target: Path, kind: Kind) -> Path:
 
 
 def _land(model_dir: Path, target: Path, kind: Kind) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix="converting-", dir=target.parent))
+    for folder in unclaimed(target.parent):
+        if folder.name.startswith(SCRATCH):  # of a process that was killed
+            shutil.rmtree(folder, ignore_errors=True)
+    scratch, claim = claim_folder(target.parent, SCRATCH)
     module = [sys.executable, "-m", "rag.search.convert"]
     command = [*module, str(model_dir), str(scratch), kind.name]
     try:
@@ -72,14 +76,15 @@ def _land(model_dir: Path, target: Path, kind: Kind) -> None:
             scratch.rename(target)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+        os.close(claim)
 
 
 def _ended(code: int) -> str:
     return f"killed by signal {-code}" if code < 0 else "no reason given"
 
 
-def _refused(target: Path) -> str:
-    """Why what lies there is not to be used; empty where it is."""
+def refusal(target: Path) -> str:
+    """Why a kind that was tried before is not to be used; empty where it is, or was not tried."""
     try:
         return str(json.loads((target / "citadel.json").read_text()).get("refused", ""))
     except (OSError, ValueError, AttributeError):

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from rag.errors import CitadelError
 from rag.search.chosen import load_current, load_model
 from rag.search.embed import Embedder
 from rag.search.indexes import open_indexes
@@ -123,7 +124,18 @@ class Current:
             embedder = load_model(self._settings, model)
             other = open_searching(self._store, self._settings, embedder, self._say)
         except Exception as error:  # noqa: BLE001  the thread's border: what is in use stays
-            logger.warning("the model %s cannot be searched with yet: %s", model.name, error)
+            why = error.message if isinstance(error, CitadelError) else error
+            hint = (
+                getattr(error, "hint", "") or "citadel model rollback goes back to the one before."
+            )
+            logger.warning(
+                "the model %s cannot be searched with: %s; searches go on with the one before, and"
+                " it is tried again every %.0f s. %s",
+                model.name,
+                why,
+                RETRY_S,
+                hint,
+            )
             self._retry_at = time.monotonic() + RETRY_S
         else:
             with self._lock:

@@ -28,7 +28,7 @@ import numpy as np
 from tokenizers import Encoding, Tokenizer
 
 from rag.errors import ModelError
-from rag.search.convert import convert
+from rag.search.convert import convert, refusal
 from rag.search.local_models import load_sentence_transformer
 from rag.search.precision import F32, KINDS, kinds, processor_flags
 from rag.settings import Settings
@@ -92,6 +92,9 @@ def _load_converted(settings: Settings, model_dir: Path, identity: str) -> Embed
         )
     for kind in possible:
         target = settings.data_dir / "models" / f"{identity}-{kind.name}"
+        if why := refusal(target):  # it was told when it was tried
+            logger.info("%s does not keep the model's vectors: %s", kind.name, why)
+            continue
         try:
             return OpenVinoEmbedder(convert(model_dir, target, kind), model_dir, identity)
         except ModelError as error:

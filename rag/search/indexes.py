@@ -26,6 +26,7 @@ import numpy as np
 from rag.closing import Closing
 from rag.errors import CitadelError, SearchIndexError
 from rag.search import snapshot
+from rag.search.claims import claim_folder
 from rag.search.coded import Kind
 from rag.search.dense import TRAINING_ROWS, DenseIndex, Setting, choose_kind
 from rag.search.interface import Pair
@@ -70,7 +71,7 @@ class Indexes(Closing):
         self._taken = ""  # path of the snapshot that was taken for a newer type
         self._without = store.erasure.newest()  # what was forgotten by the time of loading
         snapshot.clear_leftovers(store)
-        self._work, self._claim = snapshot.claim_folder(store.data_dir / "work", "lexical")
+        self._work, self._claim = claim_folder(store.data_dir / "work", "lexical")
         self.rebuilt = False
         try:
             loaded = self._load(self._work)
@@ -219,7 +220,7 @@ class Indexes(Closing):
         return True
 
     def _reload(self) -> None:
-        work, claim = snapshot.claim_folder(self._store.data_dir / "work", "lexical")
+        work, claim = claim_folder(self._store.data_dir / "work", "lexical")
         try:
             loaded = self._load(work)
             dense, lexical, seq = loaded or self._build(work)

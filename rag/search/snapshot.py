@@ -6,16 +6,15 @@ configuration is forgotten and the caller rebuilds from the store; nothing here 
 """
 
 import contextlib
-import fcntl
 import hashlib
 import os
-import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
 
 from rag.errors import SearchIndexError
+from rag.search.claims import claim_folder, unclaimed
 from rag.store import Store
 from rag.types import Snapshot
 
@@ -133,47 +132,16 @@ def discard_all(store: Store) -> None:
     clear_leftovers(store)
 
 
-def claim_folder(parent: Path, prefix: str) -> tuple[Path, int]:
-    """A new folder that `clear_leftovers` leaves alone until the returned descriptor is closed.
-
-    The claim is a lock on the folder itself, which ends with the process however that ends. Unlike
-    a process id it holds across containers that share a data directory.
-    """
-    parent.mkdir(parents=True, exist_ok=True)
-    with _locked(parent):
-        folder = parent / f"{prefix}-{secrets.token_hex(6)}"
-        folder.mkdir()
-        descriptor = os.open(folder, os.O_RDONLY)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-    return folder, descriptor
-
-
 def clear_leftovers(store: Store) -> None:
     """Delete what killed processes left: folders that nobody claims and nothing refers to."""
     for parent in (store.data_dir / "snapshots", store.data_dir / "work"):
-        if not parent.is_dir():
-            continue
-        with _locked(parent):
-            for folder in parent.iterdir():
-                with contextlib.suppress(OSError), _locked(folder, wait=False):
-                    path = folder.relative_to(store.data_dir).as_posix()
-                    if path not in _recorded(store):
-                        shutil.rmtree(folder, ignore_errors=True)
+        for folder in unclaimed(parent):
+            if folder.relative_to(store.data_dir).as_posix() not in _recorded(store):
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _recorded(store: Store) -> set[str]:
     return {snapshot.path for kind in KINDS for snapshot in store.snapshots.of_kind(kind)}
-
-
-@contextlib.contextmanager
-def _locked(folder: Path, *, wait: bool = True) -> Iterator[None]:
-    """Hold a folder's lock; BlockingIOError if another has it and `wait` is not wanted."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def directory_sha256(directory: Path) -> str:

@@ -21,7 +21,7 @@ from ingest.site import open_site
 from ingest.sync import Report, carry_out, make_plan
 from rag.appliance import Appliance
 from rag.errors import BadRequest, ConfigError, Conflict, ModelError
-from rag.models.adding import _copied, remove
+from rag.models.adding import _copy, remove
 from rag.models.compare import compare_on_own, compare_on_set, read_questions, result
 from rag.models.switching import rollback
 from rag.search.chosen import files_of, load_current, load_model
@@ -193,7 +193,8 @@ def test_a_model_that_cannot_be_loaded_leaves_the_one_in_use(
         shutil.move(files_of(house, model.id), house.data_dir / "away")
         with caplog.at_level(logging.WARNING):
             store.models.switch(model, lambda rest: np.empty((0, 384), np.float32), {})
-            _wait_for(lambda: "cannot be searched with yet" in caplog.text)
+            _wait_for(lambda: "searches go on with the one before" in caplog.text)
+    assert "restore" in caplog.text, "and what to do"
     assert appliance.embedder.model_id == before
     assert _top(appliance, QUESTIONS[0][0])[0].endswith("travel.md")
 
@@ -384,30 +385,40 @@ def test_a_model_stays_when_its_directory_goes(tmp_path: Path) -> None:
     folder = tmp_path / "tiny"
     shutil.copytree(BUNDLED, folder, copy_function=os.link)
     own = tmp_path / "embedders" / model_sha256(folder)
-    assert _copied(folder, own)
-    assert not _copied(folder, own), "once is enough"
+    own.parent.mkdir()
+    _copy(folder, own)
     shutil.rmtree(folder)
     assert model_sha256(own) == own.name
 
 
-def test_who_adds_what_another_run_has_just_added_takes_nothing_of_it_away(
+def test_models_are_added_one_at_a_time(
     house: Settings, others: Others, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The other one is done between this one's look whether it is there and its end."""
-    check, done = Models.check_new, []
+    check, refused = Models.check_new, []
 
-    def overtaken(self: Models, model_id: str, name: str) -> None:
+    def meanwhile(self: Models, model_id: str, name: str) -> None:
+        with pytest.raises(Conflict, match="another model is being added") as raised:
+            add(house, others.poor, "second")
+        refused.append(raised.value.hint)
         check(self, model_id, name)
-        if not done:
-            done.append(name)
-            add(house, others.poor, "poor")
 
-    monkeypatch.setattr(Models, "check_new", overtaken)
-    with pytest.raises(Conflict):
-        add(house, others.poor, "poor")
-    assert states(house)["poor"] == "added"
+    monkeypatch.setattr(Models, "check_new", meanwhile)
+    add(house, others.poor, "first")
+    assert len(refused) == 1
+    assert states(house)["first"] == "added"
     own = files_of(house, model_sha256(others.poor))
     assert model_sha256(own) == own.name
+
+
+def test_what_a_killed_add_has_left_is_gone_after_the_next(house: Settings, others: Others) -> None:
+    left = [files_of(house, "0" * 64), house.data_dir / "embedders" / ".adding-x"]
+    left.append(house.data_dir / "models" / f"{'0' * 64}-f32")
+    for folder in left:
+        folder.mkdir()
+        (folder / "model.safetensors").write_bytes(b"x")
+    add(house, others.poor, "poor")
+    assert not any(folder.exists() for folder in left)
+    assert files_of(house, model_sha256(others.turned)).is_dir(), "entered"
 
 
 @pytest.mark.parametrize(
@@ -424,11 +435,11 @@ def test_what_is_no_model_is_refused_at_once(
     assert "given" not in states(house)
 
 
-@pytest.mark.long
 def test_what_cannot_be_loaded_leaves_nothing(house: Settings, tmp_path: Path) -> None:
     before = sorted(house.data_dir.rglob("*"))
     with pytest.raises(ModelError) as raised:
         add(house, _spoilt(tmp_path, "config.json", "{}"), "given")
+    assert str(tmp_path / "given") in raised.value.message, "the directory that was given"
     assert raised.value.hint
     assert "given" not in states(house)
     assert sorted(house.data_dir.rglob("*")) == before

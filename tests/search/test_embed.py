@@ -1,6 +1,7 @@
 """Texts to vectors: the converted model against the original, and models that are none."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 from rag.errors import ModelError
+from rag.search.claims import claim_folder
 from rag.search.embed import Embedder, TorchEmbedder, load_embedder, model_sha256
 from rag.settings import Settings
 
@@ -206,10 +208,13 @@ def test_a_conversion_that_lost_a_part_is_made_again(settings: Settings, tmp_pat
     folder = copy_converted(settings, tmp_path / "other")
     config = folder / "citadel.json"
     config.unlink()
+    (folder.parent / "converting-killed").mkdir()
+    other, claim = claim_folder(folder.parent, "converting")
     given = Settings(data_dir=tmp_path / "other", embed_backend="openvino")
     assert load_embedder(given).encode(["hello"]).shape == (1, 384)
     assert config.is_file()
-    assert len(list(folder.parent.iterdir())) == 1
+    assert set(folder.parent.iterdir()) == {folder, other}, "only what a killed one left is gone"
+    os.close(claim)
 
 
 def test_a_model_is_known_by_its_files_and_not_by_its_name(tmp_path: Path) -> None:
