@@ -21,7 +21,7 @@ from rag.errors import BadRequest, CitadelError
 from rag.eval.calibrate import Scored
 from rag.eval.gold import Gold, Place
 from rag.eval.report import HARDEST, LATENCY, SNIPPET, Found, Hard, Report
-from rag.eval.sets import Question
+from rag.eval.sets import Question, gold_digest
 from rag.store import Store
 from rag.text import words
 from rag.types import Access, Citation
@@ -80,6 +80,11 @@ async def evaluate_answers(
     """
     began = time.perf_counter()
     if not appliance.store.count_documents(access):
+        if appliance.store.stats().documents:
+            raise BadRequest(
+                "none of the documents may be read here",
+                hint="Ask as another user, in another collection, or see docs/permissions.md.",
+            )
         raise BadRequest("there is no document to answer from", hint="citadel ingest PATH")
     sums = _Sums()
     last: CitadelError | None = None
@@ -118,7 +123,7 @@ def _report(
         asked=sums.asked,
         values=_ordered(sums.values),
         seconds=round(time.perf_counter() - began, 3),
-        about=_about(appliance, access),
+        about=_about(appliance, access) | {"gold": gold_digest(questions)},
         hardest=sorted(sums.hard, key=lambda hard: hard.value)[:HARDEST],
         notes=notes,
     )
@@ -176,9 +181,9 @@ def _add(sums: _Sums, question: Question, final: Final) -> None:
     for metric, value in _values(question.gold, final):
         sums.values.setdefault(metric, {})[question.id] = value
     sums.scored.append(Scored(final.evidence, is_answerable(question.gold)))
-    merit = _merit(question.gold, final)
-    if merit < 1:
-        sums.hard.append(_hard(question, final, merit))
+    metric, value = _merit(question.gold, final)
+    if value < 1:
+        sums.hard.append(_hard(question, final, metric, value))
 
 
 def _values(gold: Gold, final: Final) -> Iterator[tuple[str, float]]:
@@ -247,21 +252,22 @@ def _share_of_words(gold: str, answer: str) -> float:
 # What went wrong
 
 
-def _merit(gold: Gold, final: Final) -> float:
-    """How right an answer is, in [0, 1], to put the worst first; 1 where nothing is known."""
+def _merit(gold: Gold, final: Final) -> tuple[str, float]:
+    """How right an answer is, in [0, 1], and by what; to put the worst first. 1 if none knows."""
     answered = final.status == "answered"
     match is_answerable(gold):
         case False:
-            return float(not answered)
+            return "abstained_rightly", float(not answered)
         case True if not answered:
-            return 0.0
+            return "answered", 0.0
         case True if gold.places:
             cited = dict(_cited(gold.places, final.citations))
-            return cited.get("page_recall", cited["citation_recall"])
-    return 1.0
+            metric = "page_recall" if "page_recall" in cited else "citation_recall"
+            return metric, cited[metric]
+    return "", 1.0
 
 
-def _hard(question: Question, final: Final, merit: float) -> Hard:
+def _hard(question: Question, final: Final, metric: str, value: float) -> Hard:
     gold = question.gold
     wanted = [p.file if p.page is None else f"{p.file}, page {p.page}" for p in gold.places]
     if is_answerable(gold) is False:
@@ -270,7 +276,8 @@ def _hard(question: Question, final: Final, merit: float) -> Hard:
     return Hard(
         question=question.id,
         text=question.text,
-        value=round(merit, 4),
+        value=round(value, 4),
+        metric=metric,
         wanted=[*wanted, *gold.answers],
         found=[
             Found(

@@ -1,7 +1,7 @@
 """A set's questions against what the set was put into: gold by the names that searches return."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,17 +46,22 @@ class Names:
 
     def resolve(self, name: str) -> str | None:
         """The path of the one file that is meant; None where there is none, or several."""
+        found = self.meant(name)
+        return found[0] if len(found) == 1 else None
+
+    def meant(self, name: str) -> list[str]:
+        """The paths of all that may be meant."""
         plain = name.removeprefix("./").removeprefix("docs/")
         if plain in self._paths:
-            return plain
+            return [plain]
         found = self._by.get(plain.casefold()) or self._by.get(Path(plain).name.casefold()) or set()
-        return next(iter(found)) if len(found) == 1 else None
+        return sorted(found)
 
 
 def over_docs(found: Set, docs: Path, filled: Filled) -> Cases:
     """The questions with gold among the files of a folder."""
     names = Names(docs)
-    texts = _file_texts(docs, names, found.questions)
+    texts, stored = _texts(docs, names, found.questions, filled)
     missing: Counter[str] = Counter()
     beyond: Counter[str] = Counter()
     numbers = filled.numbers
@@ -69,12 +74,17 @@ def over_docs(found: Set, docs: Path, filled: Filled) -> Cases:
         if not there:
             n_left_out += 1
             continue
-        spans, n_lost = _spans(question, texts, names.resolve)
+        spans, n_lost = _spans(question, texts, names.resolve, stored)
         n_spans_lost += n_lost
         pages = tuple(place for place in there if place.page is not None)
         beyond.update(_not_there(there, numbers, filled))
         cases.append(Case(question, {place.file: 1 for place in there}, pages, spans))
-    notes = _notes(missing, n_left_out, n_spans_lost)
+    several = {name for name in missing if len(names.meant(name)) > 1}
+    notes = _notes(missing.keys() - several, n_left_out, n_spans_lost)
+    if several:
+        files = ", ".join(names.meant(min(several))[:3])
+        what = f"{min(several)} is each of {files}; name them by their paths"
+        notes.append(f"{len(several):,} gold documents could be several files: {what}")
     if beyond:
         what = "gold places are in no document that was ingested, and count as not found"
         notes.append(f"{len(beyond):,} {what}: {_first(beyond)}")
@@ -123,30 +133,49 @@ def _itself(question: Question, texts: Mapping[str, str]) -> str:
 
 
 def _spans(
-    question: Question, texts: Mapping[str, str], resolve: Callable[[str], str | None]
+    question: Question,
+    texts: Mapping[str, str],
+    resolve: Callable[[str], str | None],
+    stored: Collection[str] = (),
 ) -> tuple[tuple[tuple[str, Interval], ...], int]:
-    """The gold spans that can be placed, and how many could not be."""
+    """The gold spans that can be placed, and how many could not be.
+
+    In what is `stored` of a file that is no text itself, a span is known by its own text only.
+    """
     placed = []
     for span in question.gold.spans:
         path = resolve(span.file)
         if path is None or path not in texts:
             continue
+        if path in stored:
+            if not span.text:
+                continue
+            span = span._replace(start=None, end=None)
         if (interval := gold_interval(span, texts[path])) is not None:
             placed.append((path, interval))
     return tuple(placed), len(question.gold.spans) - len(placed)
 
 
-def _file_texts(docs: Path, names: Names, questions: Iterable[Question]) -> dict[str, str]:
-    """The files that gold spans are of, where they are text."""
+def _texts(
+    docs: Path, names: Names, questions: Iterable[Question], filled: Filled
+) -> tuple[dict[str, str], set[str]]:
+    """The text of the files that gold spans are of, and for which of them it is the stored one.
+
+    A PDF or a Word file has no characters that a set could count; what was read of it has.
+    """
     wanted = {names.resolve(span.file) for question in questions for span in question.gold.spans}
-    texts = {}
-    for path in wanted - {None}:
-        file = docs / str(path)
-        if file.is_file() and file.stat().st_size <= MAX_TEXT_BYTES:
-            content = file.read_bytes()
-            if b"\0" not in content:
-                texts[str(path)] = content.decode(errors="replace")
-    return texts
+    texts, stored = {}, set()
+    for path in map(str, wanted - {None}):
+        file = docs / path
+        if not file.is_file() or file.stat().st_size > MAX_TEXT_BYTES:
+            continue
+        content = file.read_bytes()
+        if b"\0" not in content and not content.startswith(b"%PDF-"):
+            texts[path] = content.decode(errors="replace")
+        elif path in filled.numbers:
+            texts[path] = filled.store.text(filled.access, filled.numbers[path])
+            stored.add(path)
+    return texts, stored
 
 
 def _first(names: Iterable[str]) -> str:
@@ -154,12 +183,15 @@ def _first(names: Iterable[str]) -> str:
     return ", ".join(some[:3]) + (" …" if len(some) > 3 else "")
 
 
-def _notes(missing: Counter[str], n_left_out: int, n_spans_lost: int) -> list[str]:
+def _notes(missing: Collection[str], n_left_out: int, n_spans_lost: int) -> list[str]:
     notes = []
     if missing:
         notes.append(f"{len(missing):,} gold documents are not in the set: {_first(missing)}")
     if n_left_out:
         notes.append(f"{n_left_out:,} questions are left out: none of their gold is in the set")
     if n_spans_lost:
-        notes.append(f"{n_spans_lost:,} gold spans are not in their documents and do not count")
+        notes.append(
+            f"{n_spans_lost:,} gold spans do not count: their text is not in their documents, or"
+            " they count the characters of a file that is no text"
+        )
     return notes

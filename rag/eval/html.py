@@ -13,7 +13,7 @@ OPEN = 3  # hard questions that are shown without a click
 STYLE = """
 :root { color-scheme: light; --ink: #1d2330; --dim: #5d6676; --line: #d9dee6; --good: #1b7f4d; }
 body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); margin: 0 auto; max-width: 62rem;
-  padding: 2rem 1.5rem 4rem; background: #fff; }
+  padding: 2rem 1.5rem 4rem; background: #fff; overflow-wrap: anywhere; }
 h1 { font-size: 1.6rem; margin: 0 0 .2rem; } h2 { font-size: 1.15rem; margin: 2.2rem 0 .6rem; }
 p.about { color: var(--dim); margin: 0 0 1rem; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
@@ -123,7 +123,12 @@ def _compared(comparison: Comparison) -> Iterator[str]:
 def _difference(each: Difference) -> list[str]:
     said = f"{each.value:+.3f} <small>{each.low:+.3f} to {each.high:+.3f}</small>"
     said = f'<span class="sure">{said}</span>' if each.p < SURE else said
-    return [f"{each.before:.3f}", f"{each.after:.3f}", said, f"{each.p:.3f}"]
+    return [
+        f"{each.before:.3f}",
+        f"{each.after:.3f}",
+        said,
+        "&lt;.001" if each.p < 0.001 else f"{each.p:.3f}",
+    ]
 
 
 def _hardest(hardest: Sequence[Hard]) -> Iterator[str]:
@@ -135,7 +140,7 @@ def _hardest(hardest: Sequence[Hard]) -> Iterator[str]:
         found = "".join(map(_found, hard.found)) or "<li>nothing</li>"
         yield (
             f"<details{' open' * (place < OPEN)}><summary>{_text(hard.text)} "
-            f"<span>{_text(hard.question)}, {hard.value:.2f}</span></summary>"
+            f"<span>{_text(f'{hard.question}, {hard.metric} {hard.value:.2f}')}</span></summary>"
             f"<p>Wanted:</p><ul>{wanted}</ul>"
             f"<p>Found:</p><ol>{found}</ol></details>"
         )

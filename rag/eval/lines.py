@@ -1,6 +1,7 @@
 """The files of a set as records. What is wrong with one is told with its file and line."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,9 @@ from rag.errors import BadRequest
 from rag.text import valid_unicode
 
 LAYOUTS = "docs/evaluation.md describes the layouts."
+COMPRESSED = (b"\x1f\x8b", b"PK\x03\x04", b"\x28\xb5\x2f\xfd", b"BZh")  # gzip, zip, zstd, bzip2
 MAX_GRADE = 1000  # far above any in use; trec_eval's gains overflow silently
+_HEADER = re.compile(r"[A-Za-z][A-Za-z _-]*")  # of the column of grades
 Row = tuple[str, str, int]  # question, document, grade
 
 
@@ -45,7 +48,7 @@ def judgements(file: Path) -> Iterator[tuple[int, Row]]:
     for place, (number, line) in enumerate(_lines(file)):
         cells = line.split("\t") if "\t" in line else line.split()
         cells = [cell.strip() for cell in cells]
-        if place == 0 and not _is_number(cells[-1]):
+        if place == 0 and _HEADER.fullmatch(cells[-1]):
             continue
         if len(cells) == 4:
             del cells[1]
@@ -84,11 +87,18 @@ def _is_number(cell: str) -> bool:
 def _lines(file: Path) -> Iterator[tuple[int, str]]:
     """The lines that are not blank, with their numbers."""
     try:
-        with file.open(encoding="utf-8-sig", newline="\n") as stream:
+        with file.open("rb") as stream:
             for number, line in enumerate(stream, 1):
+                if number == 1 and line.startswith(COMPRESSED):
+                    raise BadRequest(f"{file} is compressed", hint="Unpack it first.")
                 if line.strip():
-                    yield number, line.rstrip("\r\n")
-    except UnicodeDecodeError as error:
-        raise BadRequest(f"{file} is not UTF-8 text ({error.reason})", hint=LAYOUTS) from error
+                    yield number, _decoded(file, number, line).rstrip("\r\n")
     except OSError as error:
         raise BadRequest(f"cannot read {file}: {error.strerror}", hint=LAYOUTS) from error
+
+
+def _decoded(file: Path, number: int, line: bytes) -> str:
+    try:
+        return line.decode("utf-8-sig" if number == 1 else "utf-8")
+    except UnicodeDecodeError as error:
+        raise wrong(file, number, f"this is not UTF-8 text ({error.reason})") from error

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rag.eval.calibrate import Curve
+from rag.eval.report import LESS_IS_BETTER
 from rag.eval.statistics import Difference, Interval
 
 COLOURS = ("#3b6fb6", "#e0813a", "#2f9e6e", "#8a5fb0")
@@ -57,17 +58,19 @@ def curve(found: Curve) -> str:
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1.02)
     axes.set_xlabel("threshold of evidence")
-    axes.legend(frameon=False, fontsize=8, loc="lower left")
+    axes.legend(frameon=False, fontsize=8, ncols=5, loc="lower left", bbox_to_anchor=(0, 1.0))
     return _svg(figure)
 
 
 def differences(metrics: Mapping[str, Difference]) -> str:
-    """What changed, each with its interval around nothing."""
+    """What changed, each with its interval: green for better, orange for worse."""
     shares = {name: each for name, each in metrics.items() if not name.endswith("_ms")}
     figure, axes = _axes(7.6, 0.6 + 0.28 * len(shares))
     places = list(range(len(shares)))[::-1]
-    for place, each in zip(places, shares.values(), strict=True):
-        colour = COLOURS[2] if each.low > 0 else COLOURS[1] if each.high < 0 else "#8b93a1"
+    for place, (name, each) in zip(places, shares.items(), strict=True):
+        colour = "#8b93a1"  # may as well be chance
+        if each.low > 0 or each.high < 0:
+            colour = COLOURS[2] if (each.low > 0) != (name in LESS_IS_BETTER) else COLOURS[1]
         axes.plot([each.low, each.high], [place, place], color=colour, linewidth=2)
         axes.plot([each.value], [place], "o", color=colour, markersize=5)
     axes.axvline(0, color=INK, linewidth=0.8)

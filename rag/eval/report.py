@@ -13,6 +13,8 @@ from rag.eval.statistics import Difference, Interval, difference, interval, perc
 
 FORMAT = 1
 LATENCY = "latency_ms"
+MEAN_LATENCY = "latency_mean_ms"  # what is compared of it
+LESS_IS_BETTER = frozenset({"abstained_wrongly", "blocked", MEAN_LATENCY})
 HARDEST = 20  # questions that are told one by one
 SNIPPET = 300  # characters of a passage
 LEADING = (
@@ -42,9 +44,10 @@ class Hard(msgspec.Struct, frozen=True):
 
     question: str
     text: str
-    value: float  # of the `leading` metric
+    value: float  # of the metric
     wanted: list[str]
     found: list[Found]
+    metric: str = ""  # the first that the question could be told for
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -117,7 +120,8 @@ def compare(now: Report, before: Report, name: str = "") -> Comparison:
         earlier = before.values.get(metric, {})
         both = [q for q in values if q in same and q in earlier]
         if both:
-            metrics[metric] = difference([earlier[q] for q in both], [values[q] for q in both])
+            name_of = MEAN_LATENCY if metric == LATENCY else metric
+            metrics[name_of] = difference([earlier[q] for q in both], [values[q] for q in both])
     changed = {
         key: (before.about.get(key), now.about.get(key))
         for key in dict.fromkeys((*before.about, *now.about))

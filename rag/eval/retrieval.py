@@ -14,7 +14,7 @@ from rag.eval.cases import Case, Cases
 from rag.eval.filling import Filled, fill_corpus, fill_docs
 from rag.eval.ranking import passages, rank
 from rag.eval.report import HARDEST, SNIPPET, Found, Hard, Report, leading
-from rag.eval.sets import Set, load_set
+from rag.eval.sets import Set, gold_digest, load_set
 from rag.eval.spans import Alignment, Interval
 from rag.search.embed import Embedder
 from rag.settings import Settings
@@ -64,6 +64,7 @@ def evaluate(
         "chunker": CHUNKER_VERSION,
         "dense_weight": settings.dense_weight,
         "dense_index": settings.dense_index,
+        "gold": gold_digest(found.questions),
     }
     if settings.rerank_model_dir is not None:
         outcome.about["reranker"] = settings.rerank_model_dir.name
@@ -186,14 +187,17 @@ def _hardest(filled: Filled, judged: Sequence[Case], values: Values) -> Iterator
     of = {}
     for case in judged:
         mine = [metric for metric, of_metric in values.items() if case.question.id in of_metric]
-        of[case.question.id] = values[leading(mine)][case.question.id] if mine else 1.0
-    for case in sorted(judged, key=lambda case: of[case.question.id])[:HARDEST]:
-        if of[case.question.id] < 1:
+        first = leading(mine) if mine else ""
+        of[case.question.id] = (values[first][case.question.id] if mine else 1.0), first
+    for case in sorted(judged, key=lambda case: of[case.question.id][0])[:HARDEST]:
+        value, metric = of[case.question.id]
+        if value < 1:
             hits = passages(filled, case.question.text, case.itself)[:SHOWN]
             yield Hard(
                 question=case.question.id,
                 text=case.question.text,
-                value=round(of[case.question.id], 4),
+                value=round(value, 4),
+                metric=metric,
                 wanted=_wanted(filled, case),
                 found=[_found(filled, case, hit) for hit in hits],
             )

@@ -1,10 +1,13 @@
 """A folder in, the questions of a set out, with what is known to be right."""
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from rag.errors import BadRequest
 from rag.eval.gold import Gold, Place, read_gold
@@ -13,6 +16,7 @@ from rag.eval.lines import LAYOUTS, json_lines, judgements, text_of, wrong
 DOCS = ("docs", "documents", "files")
 QUERIES = ("queries.jsonl", "questions.jsonl")
 QRELS = ("qrels.tsv", "qrels/test.tsv", "test.tsv", "qrels/dev.tsv", "qrels.txt")
+Grades = dict[str, dict[str, int]]  # question -> document -> grade
 QRELS_DOCS = ("qrels_docs.tsv", "qrels_files.tsv")
 
 
@@ -69,10 +73,12 @@ def load_set(folder: Path, queries: Path | None = None, qrels: Path | None = Non
     table = qrels or _first(folder, QRELS, Path.is_file)
     # Where a table says what is right, the lines may hold what they like under any name.
     questions = load_questions(file, lenient=table is not None and docs is None)
-    questions = _judged(folder, questions, table, by_corpus=corpus is not None)
+    grades = _grades(table) if table else {}
+    questions = _judged(folder, questions, grades, by_corpus=corpus is not None)
     wanted = [q for q in questions if q.is_judged and q.gold.answerable is not False]
     if not wanted:
-        raise BadRequest(f"no question of {file} has a judgement or a gold place", hint=LAYOUTS)
+        why = _why_none(questions, table, grades)
+        raise BadRequest(f"no question of {file} has anything that is right: {why}", hint=LAYOUTS)
     name = folder.resolve().name
     return Set(name, corpus, docs, wanted, len(questions) - len(wanted))
 
@@ -97,6 +103,12 @@ def load_questions(file: Path, *, lenient: bool = False) -> list[Question]:
     if not found:
         raise BadRequest(f"{file} holds no question", hint=LAYOUTS)
     return list(found.values())
+
+
+def gold_digest(questions: Sequence[Question]) -> str:
+    """A name for what is right for these questions, to see whether two runs were judged alike."""
+    gold = [(q.id, q.relevant, q.gold) for q in sorted(questions, key=lambda q: q.id)]
+    return hashlib.sha256(msgspec.json.encode(gold, order="sorted")).hexdigest()[:12]
 
 
 def entries(corpus: Path) -> Iterator[Entry]:
@@ -130,11 +142,22 @@ def _first(folder: Path, names: Sequence[str], is_there: Callable[[Path], bool])
     return next((folder / name for name in names if is_there(folder / name)), None)
 
 
+def _why_none(questions: list[Question], table: Path | None, grades: Grades) -> str:
+    if table is None:
+        return "there is no qrels.tsv, and its lines name no documents"
+    if not grades:
+        return f"{table} has no row with a grade above 0"
+    judged = next(iter(grades))
+    known = {question.id for question in questions}
+    if any(known & documents.keys() for documents in grades.values()):
+        return f"{table} has its questions in the second column; wanted are question, document"
+    return f"{table} judges others, such as {judged!r}"
+
+
 def _judged(
-    folder: Path, questions: list[Question], table: Path | None, *, by_corpus: bool
+    folder: Path, questions: list[Question], relevant: Grades, *, by_corpus: bool
 ) -> list[Question]:
     """The questions with what the tables of judgements add: corpus entries, or files."""
-    relevant = _grades(table) if table else {}
     of_files = _first(folder, QRELS_DOCS, Path.is_file)
     cited = _grades(of_files) if of_files else {}
     if not by_corpus:
@@ -154,8 +177,8 @@ def _with_files(gold: Gold, files: dict[str, int]) -> Gold:
     return replace(gold, places=tuple(places))
 
 
-def _grades(table: Path) -> dict[str, dict[str, int]]:
-    grades: dict[str, dict[str, int]] = defaultdict(dict)
+def _grades(table: Path) -> Grades:
+    grades: Grades = defaultdict(dict)
     for _, (question, document, grade) in judgements(table):
         if grade > 0:
             grades[question][document] = grade

@@ -13,8 +13,10 @@ from rag.errors import BadRequest
 from rag.eval.answers import Answers, evaluate_answers, is_of
 from rag.eval.calibrate import Scored, calibrate
 from rag.eval.html import page
-from rag.eval.report import report_json
+from rag.eval.plots import COLOURS, differences
+from rag.eval.report import compare, report_json
 from rag.eval.sets import load_questions
+from rag.eval.statistics import Difference
 from rag.settings import Settings
 
 DOCUMENTS = {
@@ -83,7 +85,7 @@ def test_what_went_worst_comes_first_and_what_is_missing_is_said(
 def test_a_caller_without_documents_is_told_so(appliance: Appliance, tmp_path: Path) -> None:
     questions = load_questions(write_lines(tmp_path / "ours.jsonl", QUESTIONS))
     access = appliance.store.access_to_all().within([])
-    with pytest.raises(BadRequest, match="no document"):
+    with pytest.raises(BadRequest, match="none of the documents may be read"):
         asyncio.run(evaluate_answers("ours", questions, appliance, access, Options()))
 
 
@@ -129,7 +131,26 @@ def test_the_page_shows_the_curve_and_lets_no_text_become_markup(
 
     drawn = page(report, None, curve)
 
+    assert "answered 0.00</span>" in drawn, "each of the hardest with what it did badly in"
     assert drawn.count("<svg") == 2
     assert f"CITADEL_ANSWER_THRESHOLD={curve.fitted:.2f}" in drawn
     assert "<script" not in drawn and "http" not in drawn and "<b>" not in drawn
     assert json.dumps(report_json(report))
+
+
+def test_what_changed_is_green_where_it_is_better_and_orange_where_it_is_worse() -> None:
+    rise, fall = Difference(0.1, 0.3, 0.1, 0.3, 0.001), Difference(0.3, 0.1, -0.3, -0.1, 0.0004)
+    green, orange = (f"stroke: {COLOURS[i]}" for i in (2, 1))
+
+    assert green in (better := differences({"answered": rise})) and orange not in better
+    assert orange in (worse := differences({"abstained_wrongly": rise})) and green not in worse
+    assert green in differences({"abstained_wrongly": fall})
+    assert green not in (even := differences({"answered": Difference(0.1, 0.2, -0.1, 0.3, 0.4)}))
+    assert orange not in even
+
+
+def test_times_are_compared_by_their_mean(appliance: Appliance, tmp_path: Path) -> None:
+    report = ask(appliance, tmp_path / "ours.jsonl", QUESTIONS).report
+    found = compare(report, report)
+    assert "latency_mean_ms" in found.metrics and "latency_ms" not in found.metrics
+    assert "latency_mean_ms" in page(report, found)

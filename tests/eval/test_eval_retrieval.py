@@ -6,6 +6,7 @@ import msgspec
 import numpy as np
 import pytest
 from made_models import made_cross_encoder
+from msgspec.structs import replace as replace_struct
 from numpy.typing import NDArray
 from small_sets import ASKED, ENTRIES, NOTES, write_beir, write_files, write_lines
 
@@ -123,6 +124,41 @@ def test_the_characters_of_a_mail_are_not_looked_for_in_its_attachment(
     assert report.values["span_recall"] == {"s1": 1.0}
 
 
+def test_spans_of_a_pdf_are_known_by_their_text(
+    tmp_path: Path, settings: Settings, embedder: Embedder
+) -> None:
+    folder = write_files(tmp_path / "office")
+    asked = [
+        {"_id": "t", "text": "When is overtime paid out?", "doc": "handbook.pdf"},
+        {"_id": "o", "text": "How long are invoices kept?", "doc": "handbook.pdf"},
+    ]
+    asked[0]["references"] = ["Overtime is paid out in March, at the rate"]  # type: ignore[assignment]
+    asked[1]["spans"] = [[10, 20]]  # type: ignore[assignment]
+    write_lines(folder / "queries.jsonl", asked)
+    report = evaluate(folder, settings, embedder)
+    assert report.values["span_recall"] == {"t": 1.0}
+    assert 0 < report.values["span_precision"]["t"] < 1
+    assert any(note.startswith("1 gold spans do not count") for note in report.notes)
+
+
+def test_a_name_that_several_files_have_is_told_with_them(
+    tmp_path: Path, settings: Settings, embedder: Embedder
+) -> None:
+    folder = write_files(tmp_path / "office")
+    for place in ("berlin", "madrid"):
+        (folder / "docs" / place).mkdir()
+        (folder / "docs" / place / "rules.md").write_text("# Rules\n\nThe gate closes at six.\n")
+    asked = [
+        {"_id": "a", "text": "When does the gate close?", "cited": ["rules.md"]},
+        {"_id": "b", "text": "When does the gate close?", "cited": ["madrid/rules.md"]},
+    ]
+    write_lines(folder / "queries.jsonl", asked)
+    report = evaluate(folder, settings, embedder)
+    assert report.asked.keys() == {"b"}
+    (note,) = (note for note in report.notes if "could be several" in note)
+    assert "rules.md is each of berlin/rules.md, madrid/rules.md" in note
+
+
 def test_a_file_that_cannot_be_read_is_named(files: Report) -> None:
     assert "1 files could not be read: broken.pdf" in files.notes
 
@@ -190,6 +226,8 @@ def test_a_saved_report_is_read_back_and_compared(
     again = load(tmp_path / "saved.json")
 
     assert again == beir
+    other = replace_struct(beir, about=beir.about | {"gold": "another"})
+    assert compare(other, again).changed == {"gold": (beir.about["gold"], "another")}
     told = report_json(beir, compare(beir, again, "saved.json"))["compared"]
     assert (told["against"], told["questions"], told["changed"]) == ("saved.json", 3, {})
     assert told["branches"]["fused"]["mrr"] == {

@@ -1,3 +1,4 @@
+import gzip
 from collections.abc import Callable
 from pathlib import Path
 
@@ -116,8 +117,12 @@ def test_what_is_wrong_with_a_corpus_or_a_table_is_told_with_its_line(tmp_path: 
     )
     table.write_text("q1\thotel\t1\nq1 1\n")
     assert "line 2: 2 columns" in wrong(lambda: load_set(folder))
+    table.write_text("q1\thotel\t1.5\nq1\ttrain\t1\n")
+    assert "line 1: the grade '1.5'" in wrong(lambda: load_set(folder)), "which is no header"
     table.write_bytes(b"q1\thotel\t1\n\xff\xfe\n")
-    assert "is not UTF-8" in wrong(lambda: load_set(folder))
+    assert "line 2: this is not UTF-8" in wrong(lambda: load_set(folder))
+    table.write_bytes(gzip.compress(b"q1\thotel\t1\n"))
+    assert wrong(lambda: load_set(folder)) == f"{table} is compressed"
 
 
 def test_a_folder_without_a_set_says_what_is_missing(tmp_path: Path) -> None:
@@ -125,7 +130,13 @@ def test_a_folder_without_a_set_says_what_is_missing(tmp_path: Path) -> None:
     assert "neither corpus.jsonl nor a folder docs" in wrong(lambda: load_set(tmp_path))
     folder = write_beir(tmp_path / "set")
     (folder / "qrels.tsv").unlink()
-    assert "no question of" in wrong(lambda: load_set(folder))
+    assert "there is no qrels.tsv" in wrong(lambda: load_set(folder))
+    (folder / "qrels.tsv").write_text("hotel\tq1\t1\n")
+    assert "its questions in the second column" in wrong(lambda: load_set(folder))
+    (folder / "qrels.tsv").write_text("q77\thotel\t1\n")
+    assert "judges others, such as 'q77'" in wrong(lambda: load_set(folder))
+    (folder / "qrels.tsv").write_text("q1\thotel\t0\n")
+    assert "no row with a grade above 0" in wrong(lambda: load_set(folder))
     (folder / "queries.jsonl").write_text("\n")
     assert "holds no question" in wrong(lambda: load_set(folder))
     (folder / "queries.jsonl").unlink()
