@@ -5,22 +5,19 @@ and an exit code. This room does not know how anything is done: every command ca
 does. What is heavy is imported only when a command needs it, so that `--help` is quick.
 """
 
-from rag.cli import (  # noqa: F401  each adds its own
-    ask,
-    audit,
-    blocked,
-    collections,
-    engine,
-    eval,
-    forget,
-    house,
-    ingest,
-    keys,
-    models,
-    people,
-    quarantine,
-    sign_in,
-)
-from rag.cli.app import main
+import os
+
+INTERRUPTED = 130
+
+
+def main() -> None:
+    """Run the command line; ends the process with an exit code."""
+    try:
+        from rag.cli.commands import run
+    except KeyboardInterrupt:  # while it was being imported; nothing has begun
+        os.write(2, b"citadel: interrupted\n")
+        raise SystemExit(INTERRUPTED) from None
+    run()
+
 
 __all__ = ["main"]

@@ -143,7 +143,7 @@ def _account() -> str:
         return str(os.getuid())
 
 
-def main() -> None:
+def run() -> None:
     """Run the command line; ends the process with an exit code."""
     os.umask(os.umask(0o077) | 0o077)  # what is written is for this user
     app(prog_name="citadel")

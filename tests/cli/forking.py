@@ -54,7 +54,7 @@ class Forker:
 
 def _serve() -> None:
     import rag.appliance
-    import rag.cli
+    import rag.cli.commands
     import rag.store  # noqa: F401  what the commands import when they first need it
 
     for line in sys.stdin:

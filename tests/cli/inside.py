@@ -6,7 +6,7 @@ from pathlib import Path
 from commands import Ended
 from typer.testing import CliRunner
 
-from rag.cli.app import app
+from rag.cli.commands import app
 
 
 def inside(data_dir: Path, *arguments: str | Path, **settings: str) -> Ended:

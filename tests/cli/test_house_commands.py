@@ -124,6 +124,22 @@ def test_quick_commands_import_nothing_heavy(citadel: Citadel, arguments: list[s
     assert not loaded & HEAVY
 
 
+def test_ctrl_c_while_the_command_is_still_being_imported_is_one_line() -> None:
+    code = (
+        "import os, signal, sys\n"
+        "class CtrlC:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'rag.cli.ask':\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, CtrlC())\n"
+        "from rag.cli import main\nmain()"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code, "status"], capture_output=True, text=True, check=False
+    )
+    assert (run.returncode, run.stdout, run.stderr) == (130, "", "citadel: interrupted\n")
+
+
 def test_help_says_what_the_exit_codes_mean(citadel: Citadel) -> None:
     run = citadel("--help")
 

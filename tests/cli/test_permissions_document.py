@@ -34,7 +34,7 @@ citadel() {
 # of Python would take most of the time.
 FORKING = """\
 import os, shlex, sys
-import ingest.pipeline, ingest.sync, rag.appliance, rag.cli.show
+import ingest.pipeline, ingest.sync, rag.appliance, rag.cli.commands, rag.cli.show
 from rag.cli import main
 for line in sys.stdin:
     if not (child := os.fork()):

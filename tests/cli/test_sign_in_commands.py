@@ -11,7 +11,7 @@ from commands import COMMAND, Ended, environment
 from typer.testing import CliRunner
 
 from rag.api.address import Address, published, running
-from rag.cli.app import app
+from rag.cli.commands import app
 from rag.settings import Settings
 from rag.store import Store
 
