@@ -43,6 +43,13 @@ class Failed(NamedTuple):
     hint: str
 
 
+class Warned(NamedTuple):
+    """A file that was read, but not as a whole, or not as what it is named."""
+
+    path: str
+    warnings: tuple[str, ...]
+
+
 @dataclass(slots=True)
 class Report:
     """What a run did, counted in files; `documents` and `chunks` are the collection's totals.
@@ -57,6 +64,7 @@ class Report:
     removed: int = 0
     failed: list[Failed] = field(default_factory=list)
     closed: list[Closed] = field(default_factory=list)
+    warned: list[Warned] = field(default_factory=list)
     relimited: int = 0  # known files that have other readers than before
     documents: int = 0
     chunks: int = 0
@@ -204,6 +212,7 @@ def carry_out(site: Site, plan: Plan, collection: str) -> Report:
     _settle(site, keeping, swept=bool(plan.gone or report.updated))
     _count(site.store, collection, report)
     report.failed.sort()
+    report.warned.sort()
     report.seconds = round(plan.seconds + time.monotonic() - started, 3)
     return report
 
@@ -310,6 +319,7 @@ def _count_in(site: Site, work: Work, collection: str, report: Report) -> None:
     ingested, attachments = work.ingested(site.recipe), list(work.failed_attachments())
     for source in attachments:
         report.fail(source)
+    report.warned += [Warned(uri, warnings) for uri, warnings in work.warnings()]
     _remove_stale(site, work, collection, {source.uri for source in attachments})
     if not work.task.is_update:
         report.added += 1

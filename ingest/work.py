@@ -118,6 +118,12 @@ class Work:
                     SourceFile(part.uri, part.size_bytes, self.source.mtime_ns), part.failure
                 )
 
+    def warnings(self) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """What is to be known of the documents made, but for attachments that failed."""
+        for part in self.parts:
+            if part.failure is None and part.parsed is not None and part.parsed.warnings:
+                yield part.uri, tuple(part.parsed.warnings)
+
     def ingested(self, recipe: Recipe) -> SourceFile:
         """The source as it is recorded with its documents."""
         without = lacking(self.source.uri, self.failed_attachments())

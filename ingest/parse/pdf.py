@@ -320,9 +320,10 @@ def parse_image(path: Path, *, ocr_languages: str = "auto") -> Parsed:
                     break
                 reading.pages.append(read_frame(number, frame, languages, left))
     except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError) as error:
+        why = one_line(str(error).replace(str(path), "it"))[:200]
         raise ParseError(
             "damaged",
-            f"the picture is damaged or too large: {one_line(str(error))[:200]}",
+            f"the picture is damaged or too large: {why}",
             hint="Open it in a viewer and save it anew, at 300 dpi or less.",
         ) from error
     if not any(page.blocks for page in reading.pages):

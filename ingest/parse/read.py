@@ -14,6 +14,14 @@ from ingest.parse.formats import MEDIA_TYPES, Format, detect, mismatch
 from ingest.parse.model import Job, Parsed
 from rag.errors import ParseError
 
+# What may show its words in pictures. PDFs and pictures themselves are read in their own way.
+_WITH_PICTURES = {
+    *(Format.DOCX, Format.DOC, Format.PPTX, Format.PPT, Format.XLSX, Format.XLS),
+    *(Format.RTF, Format.ODT, Format.EPUB, Format.HTML),
+}
+_PICTURES = "If it consists of pictures, export it as PDF: there, text in pictures is read."
+_BLANK = "Nothing can be found in it: leave it out (.citadelignore), or write something into it."
+
 
 def read_document(job: Job) -> Parsed:
     """Parse a file as what its content says it is.
@@ -37,7 +45,7 @@ def read_document(job: Job) -> Parsed:
         raise ParseError(
             "empty",
             "there is no text in it",
-            hint="If it consists of pictures, export it as PDF: there, text in pictures is read.",
+            hint=_PICTURES if found in _WITH_PICTURES else _BLANK,
         )
     warning = mismatch(found, job.name)
     warnings = [*([warning] if warning else []), *parsed.warnings, *tally.warnings()]

@@ -58,6 +58,9 @@ def documents(
     collections: Collections = None,
     user: AsUser = None,
     title: Annotated[str, typer.Option(help="Only titles that contain this.")] = "",
+    warnings: Annotated[
+        bool, typer.Option("--warnings", help="Only those not read as a whole, and why.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """List the documents."""
@@ -66,10 +69,12 @@ def documents(
     _, store = _open_store(ctx)
     with store:
         found = list(_documents(store, access_to(store, collections, user), title))
+    if warnings:
+        found = [document for document in found if document.warnings]
     if as_json:
         print_json({"documents": [_document_json(document) for document in found]})
     elif found:
-        typer.echo(format_documents(found))
+        typer.echo(format_documents(found, with_warnings=warnings))
 
 
 def _documents(store: "Store", access: "Access", title: str) -> "Iterator[Document]":

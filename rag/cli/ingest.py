@@ -142,6 +142,7 @@ def report_json(report: "Report") -> dict[str, Any]:
         "removed": report.removed,
         "failed": [failed._asdict() for failed in report.failed],
         "closed": [closed._asdict() for closed in report.closed],
+        "warned": [{"path": w.path, "warnings": list(w.warnings)} for w in report.warned],
         "documents": report.documents,
         "chunks": report.chunks,
         "seconds": report.seconds,

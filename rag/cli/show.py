@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from ingest.access import Closed
 from ingest.plan import Plan
 from ingest.progress import duration, one_line
-from ingest.sync import Failed, Report
+from ingest.sync import Failed, Report, Warned
 from rag.answer.events import Final, Step
 from rag.answer.guard import CATEGORIES
 from rag.place import place
@@ -36,6 +36,8 @@ def format_report(report: Report, collection: str) -> str:
     if report.relimited:
         lines.append(f"{_count(report.relimited, 'file')} with other readers than before")
     lines.append(f"collection {collection!r} holds {holds}")
+    if report.warned:
+        lines += ["", format_warned(report.warned)]
     if report.failed:
         lines += ["", format_failures(report.failed)]
     if report.closed:
@@ -72,6 +74,20 @@ def format_failures(failures: Sequence[Failed], limit: int = MAX_FAILURES) -> st
             lines.append(f"    → {one_line(hint)}")
     if len(failures) > limit:
         lines.append(f"  … and {len(failures) - limit:,} more: citadel status --all")
+    return "\n".join(lines)
+
+
+def format_warned(warned: Sequence[Warned], limit: int = MAX_FAILURES) -> str:
+    """Files that were read with something to know of them, those with the same together."""
+    groups: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    for each in warned[:limit]:
+        groups[each.warnings].append(each.path)
+    lines = [f"Read, but to be looked at ({len(warned):,}):"]
+    for warnings, paths in groups.items():
+        lines += [f"  {one_line(path)}" for path in paths]
+        lines += [f"    {one_line(warning)}" for warning in warnings]
+    if len(warned) > limit:
+        lines.append(f"  … and {len(warned) - limit:,} more: citadel documents --warnings")
     return "\n".join(lines)
 
 
@@ -169,12 +185,14 @@ def _format_sources(citations: Iterable[Citation]) -> str:
     return "\n".join(lines)
 
 
-def format_documents(documents: Iterable[Document]) -> str:
-    """One line for each document."""
-    return "\n".join(
-        f"{d.id:>6}  {one_line(d.title)}  [{d.collection}]  {one_line(d.source_uri)}"
-        for d in documents
-    )
+def format_documents(documents: Iterable[Document], *, with_warnings: bool = False) -> str:
+    """One line for each document, and below it what is to be known of it."""
+    lines = []
+    for d in documents:
+        lines.append(f"{d.id:>6}  {one_line(d.title)}  [{d.collection}]  {one_line(d.source_uri)}")
+        if with_warnings:
+            lines += [f"{'':8}{one_line(warning)}" for warning in d.warnings]
+    return "\n".join(lines)
 
 
 def _count(n: int, what: str) -> str:

@@ -15,6 +15,7 @@ REPORT = (
     "removed",
     "failed",
     "closed",
+    "warned",
     "documents",
     "chunks",
     "seconds",
@@ -56,6 +57,26 @@ def test_a_run_without_failures_ends_with_0_and_a_summary(citadel: Citadel, docs
     assert f"committed {docs}/travel.md" in first.err
     assert second.out.startswith("3 unchanged in ")
     assert second.err == ""
+
+
+def test_what_was_not_read_as_it_is_named_is_told_at_the_end_and_listed(
+    citadel: Citadel, docs: Path
+) -> None:
+    (docs / "note.docx").write_text("The gate closes at six.\n")
+    (docs / "other.docx").write_text("The canteen opens at noon.\n")
+
+    run = citadel("ingest", docs)
+    listed = citadel("documents", "--warnings")
+
+    what = "the file is named .docx but its content is plain text; it was read as plain text"
+    assert run.code == 0, "they are in"
+    told = f"Read, but to be looked at (2):\n  {docs}/note.docx\n  {docs}/other.docx\n    {what}\n"
+    assert told in run.out
+    assert listed.out.count(what) == 2 and f"{docs}/note.docx\n" in listed.out
+    assert len(citadel("documents", "--warnings", "--json").json["documents"]) == 2
+    (docs / "third.docx").write_text("Visitors sign in.\n")
+    again = citadel("ingest", docs, "--json").json
+    assert again["warned"] == [{"path": f"{docs}/third.docx", "warnings": [what]}]
 
 
 def test_a_dry_run_before_the_first_ingest_leaves_nothing_behind(

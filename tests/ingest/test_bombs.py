@@ -144,7 +144,8 @@ def test_empty_file_is_named_as_empty(tmp_path):
 
 
 def test_file_of_white_space_is_named_as_empty(tmp_path):
-    assert failure(written(tmp_path, "a.txt", b" \n\n \t")).code == "empty"
+    blank = failure(written(tmp_path, "a.txt", b" \n\n \t"))
+    assert blank.code == "empty" and "PDF" not in blank.hint
 
 
 def test_folder_given_as_a_file_is_refused(tmp_path):
