@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ from rag.store import Model, Store, are_unit
 
 DROPPED = 5000  # vectors deleted in one transaction
 PROBES = ("How long is the notice period?", "The pump must be serviced every 500 hours.")
+_OURS = re.compile(r"[0-9a-f]{64}|\.adding-\w+")  # what else somebody may have put there is theirs
 
 Say = Callable[[str], None]
 
@@ -126,7 +128,7 @@ def _clear_leftovers(store: Store, settings: Settings) -> None:
     """Delete the files of models that are not entered; see `_sole`."""
     known = {model.id for model in store.models.listed()}
     for folder in (settings.data_dir / FOLDER).iterdir():
-        if folder.name not in known:
+        if _OURS.fullmatch(folder.name) and folder.name not in known:
             _delete_files(settings, folder.name)
 
 

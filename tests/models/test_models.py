@@ -413,11 +413,13 @@ def test_models_are_added_one_at_a_time(
 def test_what_a_killed_add_has_left_is_gone_after_the_next(house: Settings, others: Others) -> None:
     left = [files_of(house, "0" * 64), house.data_dir / "embedders" / ".adding-x"]
     left.append(house.data_dir / "models" / f"{'0' * 64}-f32")
-    for folder in left:
+    theirs = house.data_dir / "embedders" / "backup"
+    for folder in (*left, theirs):
         folder.mkdir()
         (folder / "model.safetensors").write_bytes(b"x")
     add(house, others.poor, "poor")
     assert not any(folder.exists() for folder in left)
+    assert theirs.is_dir(), "not of an add"
     assert files_of(house, model_sha256(others.turned)).is_dir(), "entered"
 
 
