@@ -68,6 +68,7 @@ def searched_json(searched: Searched) -> Json:
         "collections": list(searched.collections),
         "n_documents": searched.n_documents,
         "n_hits": searched.n_hits,
+        "unnamed": list(searched.unnamed),
     }
 
 

@@ -47,6 +47,8 @@ class Found:
     hits: Sequence[Hit]
     scored: Sequence[Candidate]
     evidence: float
+    nearness: float  # evidence, whatever the question names
+    unnamed: tuple[str, ...]  # of what it names, what no passage mentions
     researched: bool = False
 
 

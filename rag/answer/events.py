@@ -25,6 +25,7 @@ class Searched:
     collections: tuple[str, ...]
     n_documents: int  # documents that this caller could have got an answer from
     n_hits: int
+    unnamed: tuple[str, ...] = ()  # names and codes of the query that no passage found mentions
 
 
 @dataclass(frozen=True, slots=True)

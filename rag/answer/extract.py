@@ -2,8 +2,8 @@
 
 Nothing is generated. Candidates are the sentences, list items and table rows of the best hits; each
 is scored by the words it shares with the question (weighted by rarity), by its vector's cosine to
-the question's, and by how well its passage was found. What is left is put in the order of the
-documents.
+the question's, by how well its passage was found, and by whether that has what the question names.
+What is left is put in the order of the documents.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rag.answer.cite import Quote
+from rag.answer.naming import Naming
 from rag.search.embed import Embedder
 from rag.search.interface import Lexical
-from rag.text import sentence_spans
+from rag.text import question_language, sentence_spans
 from rag.types import Access, Hit, StoredChunk
 
 Vector = NDArray[np.float32]
@@ -25,6 +26,7 @@ EMBEDDED = 6  # candidates whose vectors are worth their milliseconds
 MIN_CHARS = 12  # a shorter sentence answers nothing by itself
 MAX_BEFORE = 200  # characters; a longer sentence before would drown the quote
 OVERLAP_WEIGHT, COSINE_WEIGHT, HIT_WEIGHT = 0.36, 0.36, 0.28
+BEHIND_WEIGHT = 0.2  # of a score, where the passage names nothing and another one all of it
 KEEP_SHARE = 0.8  # of the best score: a worse quote is left out
 REPEAT = 0.7  # shared words, by Jaccard, from which two quotes say the same
 
@@ -47,25 +49,25 @@ class Question:
     text: str
     vector: Vector  # (dim,)
     weights: dict[str, dict[str, float]]  # language -> stem -> idf
+    naming: Naming  # over the first PASSAGES hits
 
     @classmethod
     def of(
-        cls,
-        text: str,
-        vector: Vector,
-        languages: set[str],
-        lexical: Lexical,
-        access: Access,
+        cls, text: str, vector: Vector, hits: Sequence[Hit], lexical: Lexical, access: Access
     ) -> "Question":
-        """Prepare the question of one caller for passages in these languages."""
+        """Prepare the question of one caller for what was found for it."""
         weights = {
             language: {
                 term: lexical.idf(term, language, access)
                 for term in lexical.content_terms(text, language)
             }
-            for language in languages
+            for language in {stored.language for hit in hits for stored in hit.members}
         }
-        return cls(text, vector, weights)
+        own = question_language(text, fallback=hits[0].chunk.language if hits else "en")
+        naming = Naming.of(
+            text, own, hits[:PASSAGES], lambda word: bool(lexical.content_terms(word, own))
+        )
+        return cls(text, vector, weights, naming)
 
     def coverage(self, terms: frozenset[str], language: str) -> float:
         """Share of the question's weight that `terms` cover, in [0, 1]."""
@@ -83,7 +85,11 @@ def candidates(
     found = found[:EMBEDDED]
     vectors = embedder.encode([_in_context(c) for c in found])  # (n, dim)
     cosines = vectors @ question.vector
-    scored = [_scored(c, float(cosine)) for c, cosine in zip(found, cosines, strict=True)]
+    behind = {hit.rank: b for hit, b in zip(hits, question.naming.behind, strict=False)}
+    scored = [
+        _scored(c, float(cosine), behind[c.quote.hit.rank])
+        for c, cosine in zip(found, cosines, strict=True)
+    ]
     return sorted(scored, key=lambda c: (-c.quote.score, c.quote.hit.rank, c.quote.char_start))
 
 
@@ -149,12 +155,13 @@ def _in_context(candidate: Candidate) -> str:
     return f"{headings[-1]}: {text}" if headings else text
 
 
-def _scored(candidate: Candidate, cosine: float) -> Candidate:
+def _scored(candidate: Candidate, cosine: float, behind: float) -> Candidate:
     score = (
         OVERLAP_WEIGHT * candidate.overlap
         + COSINE_WEIGHT * max(0.0, cosine)
         + HIT_WEIGHT * candidate.quote.hit.score
     )
+    score *= 1 - BEHIND_WEIGHT * behind
     return replace(candidate, cosine=cosine, quote=replace(candidate.quote, score=score))
 
 

@@ -156,13 +156,19 @@ def _find(query: str, asked: Asked) -> Found:
     n_hits = RETRIEVED_FOR[asked.depth] if parts.writer else RETRIEVED
     result = parts.retriever.retrieve(query, asked.access, n_hits)
     began = time.perf_counter()
-    languages = {hit.chunk.language for hit in result.hits}
     lexical = parts.indexes.lexical
-    prepared = Question.of(query, result.vector, languages, lexical, asked.access)
+    prepared = Question.of(query, result.vector, result.hits, lexical, asked.access)
     scored = candidates(prepared, result.hits, parts.embedder, lexical)
     asked.draft.timings_ms |= result.timings_ms
     asked.draft.timings_ms["quotes"] = round((time.perf_counter() - began) * 1000, 2)
-    found = Found(query, list(result.hits), scored, evidence(result.hits, scored))
+    found = Found(
+        query,
+        list(result.hits),
+        scored,
+        evidence=evidence(result.hits, scored, prepared.naming.lacking),
+        nearness=evidence(result.hits, scored),
+        unnamed=prepared.naming.unnamed,
+    )
     record.question(asked, found)
     return found
 
@@ -173,6 +179,7 @@ def _searched(found: Found, asked: Asked) -> Searched:
         collections=tuple(sorted(asked.access.collections)),
         n_documents=asked.parts.store.count_documents(asked.access),
         n_hits=len(found.hits),
+        unnamed=found.unnamed,
     )
 
 
@@ -300,7 +307,7 @@ async def _quotes(asked: Asked, found: Found) -> AsyncGenerator[Sentence, None]:
 
 def _is_worth_reading(found: Found, asked: Asked) -> bool:
     """Whether the engine is asked. What is in another language than the question can't be told."""
-    if not found.hits or found.researched or found.evidence >= HOPELESS:
+    if not found.hits or found.researched or found.nearness >= HOPELESS:
         return bool(found.hits)
     language = asked.language(found.query)
     return any(hit.chunk.language != language for hit in found.hits[:RETRIEVED])

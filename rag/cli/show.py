@@ -159,6 +159,8 @@ def format_answer(final: Final) -> str:
     names = ", ".join(searched.collections) or "no collection"
     documents = _count(searched.n_documents, "document")
     lines = ["Not in the documents.", "", f"Searched {documents} in {names} for: {searched.query}"]
+    if searched.unnamed:
+        lines.append(f"No passage found mentions {', '.join(map(one_line, searched.unnamed))}")
     if final.related:
         lines += ["", "Perhaps related:", ""]
         lines.append("\n\n".join(_format_hit(hit) for hit in final.related[:3]))

@@ -231,6 +231,17 @@ def test_the_named_phrase_means_that_the_documents_do_not_say(
     assert final.related
 
 
+def test_who_is_in_no_passage_is_left_to_the_engine_to_say(
+    written: Appliance, engine: FakeVLLM
+) -> None:
+    engine.answer = lambda _: NOT_FOUND
+    question = "How many days of annual leave does the employee Dupont have?"
+    final = ask(written, question)
+    assert (final.status, final.searched.unnamed) == ("no_evidence", ("Dupont",))
+    assert final.evidence < 0.01
+    assert len(engine.received) == 1, "quotes would not have been given"
+
+
 def test_the_answer_comes_in_the_language_of_the_question(
     written: Appliance, engine: FakeVLLM
 ) -> None:

@@ -36,7 +36,13 @@ OTHERS = {  # operations that other people's clients ask for, or browsers
     "log_in",
 }
 LEFT_OUT = {"attachments", "right"}  # in a list of documents
-LEFT_OUT |= {"timings_ms", "turn_id", "n_documents", "n_hits"}  # of an answer that was kept
+LEFT_OUT |= {
+    "timings_ms",
+    "turn_id",
+    "n_documents",
+    "n_hits",
+    "unnamed",
+}  # of an answer that was kept
 WHEN = datetime(2026, 3, 2, tzinfo=UTC)
 EVERYTHING = Filter("Hand", ("hr", "it"), "application/pdf", "en", WHEN, WHEN, "/srv")
 

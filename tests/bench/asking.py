@@ -15,6 +15,7 @@ from rag.answer.pipeline import RETRIEVED
 from rag.types import Citation, Hit
 from tests.bench import logistic, sets
 from tests.bench.embedding import CachedEmbedder, cached_embedder
+from tests.bench.renamed import notes, with_other_names
 from tests.bench.run import REPOSITORY, Run, progress, scratch
 from tests.bench.stores import Parts, filled, ingested
 
@@ -28,6 +29,7 @@ class Observed:
 
     asked: sets.Asked
     evidence: float
+    nearness: float  # evidence, whatever the question names
     features: tuple[float, ...]  # empty where there was nothing to quote
     quotes: str = ""
     best_hit: str = ""
@@ -47,6 +49,11 @@ class Group:
     def scores(self) -> logistic.Array:
         """The evidence of each question, (n,)."""
         return np.array([one.evidence for one in self.seen])
+
+    @property
+    def nearness(self) -> logistic.Array:
+        """The same, whatever the questions name."""
+        return np.array([one.nearness for one in self.seen])
 
     def right(self, threshold: float, scores: logistic.Array | None = None) -> float:
         """Share answered where there is an answer, share abstained where there is none."""
@@ -100,6 +107,11 @@ def _questions(run: Run) -> dict[tuple[str, str, bool], list[sets.Asked]]:
         ("xquad_en", "kgrag_sec10q", False): few(xquad["en"]),
         ("xquad_de", "kgrag_sec10q", False): few(xquad["de"], 100),
     }
+    for name, collection, is_known in list(found):
+        language = "de" if name == "xquad_de" else "en"  # of what its capitals show
+        if is_known and (others := with_other_names(found[name, collection, True], language)):
+            found[f"{name}, other names", collection, False] = few(others)
+    _, found["notes", "notes", True], found["notes, other names", "notes", False] = notes()
     for known in (True, False):
         if examples := _example_questions(known=known):
             found["examples" if known else "examples marked", "examples", known] = examples
@@ -120,6 +132,11 @@ def _example_questions(*, known: bool) -> list[sets.Asked]:
 def _opened(run: Run, collection: str, folder: Path, embedder: CachedEmbedder) -> Iterator[Parts]:
     """The documents of one set, in a store of their own."""
     data_dir = folder / collection
+    if collection == "notes":
+        texts = notes()[0]
+        with filled(data_dir, embedder, [""] * len(texts), texts) as parts:
+            yield parts
+        return
     names = {"policyqa": "policyqa_dev", **{f"xquad_{name}": f"xquad/{name}" for name in LANGUAGES}}
     if collection in names:
         data = sets.ranked(run.eval_dir, names[collection])
@@ -140,23 +157,27 @@ def _observe(parts: Parts, asked: sets.Asked) -> Observed:
     query = " ".join(asked.text.split())
     result = parts.retriever.retrieve(query, parts.access, RETRIEVED)
     lexical = parts.indexes.lexical
-    languages = {stored.language for hit in result.hits for stored in hit.members}
-    question = Question.of(query, result.vector, languages, lexical, parts.access)
+    question = Question.of(query, result.vector, result.hits, lexical, parts.access)
     scored = candidates(question, result.hits, parts.embedder, lexical)
-    return _observed(parts, asked, result.hits, scored)
+    return _observed(parts, asked, result.hits, scored, question.naming.lacking)
 
 
 def _observed(
-    parts: Parts, asked: sets.Asked, hits: Sequence[Hit], scored: Sequence[Candidate]
+    parts: Parts,
+    asked: sets.Asked,
+    hits: Sequence[Hit],
+    scored: Sequence[Candidate],
+    lacking: float,
 ) -> Observed:
     if not hits or not scored:
-        return Observed(asked, evidence(hits, scored), ())
+        return Observed(asked, 0.0, 0.0, ())
     quotes: list[Quote] = choose(scored, parts.settings.answer_max_quotes)
     made = [cite(quote, parts.store, parts.access) for quote in quotes]
     return Observed(
         asked,
+        evidence(hits, scored, lacking),
         evidence(hits, scored),
-        tuple(features(hits, scored)),
+        features(hits, scored, lacking),
         "\n".join(quote.shown for quote in quotes),
         hits[0].text,
         [citation for citation in made if citation is not None],

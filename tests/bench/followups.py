@@ -119,8 +119,8 @@ def _share(right: Iterable[bool]) -> float:
 def _search(parts: Parts, query: str, file: str | None) -> Searched:
     result = parts.retriever.retrieve(query, parts.access, RETRIEVED)
     lexical = parts.indexes.lexical
-    languages = {stored.language for hit in result.hits for stored in hit.members}
-    question = Question.of(query, result.vector, languages, lexical, parts.access)
+    question = Question.of(query, result.vector, result.hits, lexical, parts.access)
     scored = candidates(question, result.hits, parts.embedder, lexical)
     ranks = [hit.rank for hit in result.hits if hit.chunk.source_uri.endswith(f"/{file}")]
-    return Searched(ranks[0] if ranks else RETRIEVED + 1, evidence(result.hits, scored))
+    found = evidence(result.hits, scored, question.naming.lacking)
+    return Searched(ranks[0] if ranks else RETRIEVED + 1, found)

@@ -49,6 +49,14 @@ def test_what_the_documents_do_not_answer_is_said_with_what_was_searched(filled:
     assert value.json["status"] == "no_evidence"
     assert value.json["citations"] == [] and value.json["answer"] == ""
     assert value.json["searched"]["n_documents"] == 3
+    assert value.json["searched"]["unnamed"] == []
+    assert "mentions" not in text.out
+
+
+def test_a_name_that_nothing_mentions_is_said(filled: Citadel) -> None:
+    text = filled("ask", "What may a hotel in Wellington cost?")
+    assert text.out.startswith("Not in the documents.")
+    assert "\nNo passage found mentions Wellington\n" in text.out
 
 
 def test_search_prints_one_object_of_the_documented_shape(filled: Citadel) -> None:

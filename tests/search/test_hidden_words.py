@@ -162,8 +162,9 @@ def seen(appliance: Appliance, query: str) -> tuple[list[str], list[float]]:
     access = appliance.store.access_of_user("bob")
     found = appliance.search(query, access, 10)
     lexical = appliance.indexes.lexical
-    question = Question.of(query, found.vector, {"en"}, lexical, access)
+    question = Question.of(query, found.vector, found.hits, lexical, access)
     scored = candidates(question, found.hits, appliance.embedder, lexical)
     numbers = [n for h in found.hits for n in (h.score, h.dense)]
     numbers += [score for _, score in lexical.search(query, 10, access)]
-    return [h.text for h in found.hits], [*numbers, evidence(found.hits, scored)]
+    numbers += [evidence(found.hits, scored, question.naming.lacking)]
+    return [h.text for h in found.hits], numbers

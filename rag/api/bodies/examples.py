@@ -57,6 +57,7 @@ SEARCHED: Example = {
     "collections": ["hr"],
     "n_documents": 34,
     "n_hits": 40,
+    "unnamed": [],
 }
 ANSWER: Example = {
     "status": "answered",

@@ -99,6 +99,9 @@ class Searched(_Response):
     collections: list[str]
     n_documents: int
     n_hits: int
+    unnamed: list[str] = Field(
+        description="Names and codes of the query that no passage found mentions."
+    )
 
 
 class Notice(_Response):
