@@ -6,6 +6,7 @@ the question's, by how well its passage was found, and by whether that has what 
 What is left is put in the order of the documents.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -64,10 +65,13 @@ class Question:
             for language in {stored.language for hit in hits for stored in hit.members}
         }
         own = question_language(text, fallback=hits[0].chunk.language if hits else "en")
-        naming = Naming.of(
-            text, own, hits[:PASSAGES], lambda word: bool(lexical.content_terms(word, own))
-        )
-        return cls(text, vector, weights, naming)
+
+        def share_of(word: str) -> float | None:
+            terms = lexical.content_terms(word, own)
+            idfs = [lexical.idf(term, own, access) for term in terms]
+            return math.exp(-max(idfs)) if idfs else None  # BM25's idf is about log(N / n)
+
+        return cls(text, vector, weights, Naming.of(text, own, hits[:PASSAGES], share_of))
 
     def coverage(self, terms: frozenset[str], language: str) -> float:
         """Share of the question's weight that `terms` cover, in [0, 1]."""

@@ -27,11 +27,13 @@ from rag.answer.facts import (
 )
 from rag.answer.quantities import digits_folded, fold
 from rag.search.periods import is_period
+from rag.text import sentence_spans
 from rag.types import Hit
 
 LONG = 6  # letters from which a word may be misspelt and is known all the same
 ALIKE = 0.87  # by difflib's ratio: one letter of six to eight
 ACRONYM = (3, 5)  # letters; two stand for too much
+COMMON = 0.1  # of the chunks have a word, and it names nothing in particular
 LOUD = 0.85  # capitalised words of a question from which its capitals show nothing
 REACH = 16  # characters before a word that show whether it begins a sentence
 _WORD = re.compile(r"[^\W\d_]{3,}")
@@ -39,11 +41,17 @@ _TYPED = re.compile(r"\b[^\W\d_]{2,}-(?!(?:19|20)\d\d\b)\d{3,}\b")  # inv-2343, 
 # "Mitarbeiter Dupont", "Elena Larsen": of two nouns side by side the second is a name in German,
 # unless the first is a genitive.
 _BESIDE = re.compile(r"(?<![\w-])([A-ZÄÖÜ]\w*[^\Wsx_]) (?=([A-ZÄÖÜ]\w+)(?![\w-]))")
+_ASKER = re.compile(
+    r"\b(?:I am|I['’]m|[Mm]y name is|[Ii]ch bin|[Mm]ein Name ist|[Ii]ch heiße|[Ss]oy|[Mm]e llamo"
+    r"|[Mm]i nombre es|[Jj]e suis|[Jj]e m['’]appelle|[Ss]ono|[Mm]i chiamo|[Ss]ou|[Mm]e chamo)"
+    r" (?=[A-ZÀ-Þ])[^,.;:!?]*"
+)
 _LETTERS = re.compile(r"[^\W\d_]{2,}")
 _SMALL = {  # what a short form may leave out
     *("the", "a", "an", "of", "and", "for", "in", "on", "at", "to", "by", "with"),
     *("und", "der", "die", "das", "de", "la", "y", "e", "et", "le"),
 }
+ShareOf = Callable[[str], float | None]  # None for a stop word
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +75,14 @@ class Naming:
     shares: NDArray[np.float32]  # (len(named), passages)
 
     @classmethod
-    def of(
-        cls, question: str, language: str, hits: Sequence[Hit], is_content: Callable[[str], bool]
-    ) -> "Naming":
-        """Read question and passages; `is_content` tells words from stop words.
+    def of(cls, question: str, language: str, hits: Sequence[Hit], share_of: ShareOf) -> "Naming":
+        """Read question and passages; `share_of` a word is that of the chunks that have it.
 
         Names are written in another way in another language, so they count only where a passage is
-        in the question's.
+        in the question's. One that stands everywhere, as the company's own, tells nothing apart.
         """
-        found = list(named(question, language, is_content, [hit.text for hit in hits]))
+        found = list(named(question, language, share_of, [hit.text for hit in hits]))
+        found = [one for one in found if not all(map(_is_common(share_of), one.words))]
         if all(hit.chunk.language != language for hit in hits):
             found = [one for one in found if one.kind != "name"]
         if not found or not hits:
@@ -86,8 +93,14 @@ class Naming:
 
     @property
     def lacking(self) -> float:
-        """How much of what is named no passage has together, in [0, 1]: of what has least."""
-        return float(1 - self.shares.max(axis=1).min()) if self.named else 0.0
+        """How much of what is named no passage has together, in [0, 1].
+
+        Of two names, one that is missing is enough; of five that are compared, it is a part.
+        """
+        if not self.named:
+            return 0.0
+        missing = float((1 - self.shares.max(axis=1)).sum())
+        return min(1.0, missing / max(1, len(self.named) - 1))
 
     @property
     def behind(self) -> tuple[float, ...]:
@@ -104,11 +117,20 @@ class Naming:
         return tuple(one.text for one, share in zip(self.named, best, strict=True) if not share)
 
 
+def _is_common(share_of: ShareOf) -> Callable[[str], bool]:
+    return lambda word: (share_of(word) or 0.0) >= COMMON
+
+
 def named(
-    question: str, language: str, is_content: Callable[[str], bool], texts: Iterable[str] = ()
+    question: str, language: str, share_of: ShareOf, texts: Iterable[str] = ()
 ) -> Iterator[Named]:
-    """What a question names: by its capitals, or, typed without, as `texts` write it."""
-    facts, rest = facts_and_rest(question, language)
+    """What a question names: by its capitals, or, typed without, as `texts` write it.
+
+    Not what stands in sentences beside it ("Ada here. Where do I …?"), nor whom the asker is.
+    """
+    spans = sentence_spans(question, language)
+    asking = [question[s:e] for s, e in spans if question[s:e].rstrip().endswith(("?", "\uff1f"))]
+    facts, rest = facts_and_rest(_ASKER.sub(" ", " ".join(asking) or question), language)
     for fact in facts:
         match fact.kind:
             case "address":
@@ -120,7 +142,7 @@ def named(
     rest = _TYPED.sub(lambda code: " " * len(code[0]), rest)
     run: list[str] = []
     end = 0
-    for start, stop, word in _words(rest, language, is_content, texts):
+    for start, stop, word in _words(rest, language, share_of, texts):
         if run and rest[end:start] not in (" ", "-"):
             yield Named("name", tuple(run))
             run = []
@@ -131,9 +153,13 @@ def named(
 
 
 def _words(
-    text: str, language: str, is_content: Callable[[str], bool], texts: Iterable[str]
+    text: str, language: str, share_of: ShareOf, texts: Iterable[str]
 ) -> Iterator[tuple[int, int, str]]:
     """Words of names with their places, in order."""
+
+    def is_content(word: str) -> bool:
+        return share_of(word) is not None
+
     found: dict[int, tuple[int, int, str]] = {}
     if not _is_loud(text):
         for start, end, word in name_spans(text, language):
