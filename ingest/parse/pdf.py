@@ -320,7 +320,7 @@ def parse_image(path: Path, *, ocr_languages: str = "auto") -> Parsed:
                     break
                 reading.pages.append(read_frame(number, frame, languages, left))
     except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError) as error:
-        why = one_line(str(error).replace(str(path), "it"))[:200]
+        why = one_line(str(error).replace(repr(str(path)), "it").replace(str(path), "it"))[:200]
         raise ParseError(
             "damaged",
             f"the picture is damaged or too large: {why}",

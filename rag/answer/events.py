@@ -25,7 +25,7 @@ class Searched:
     collections: tuple[str, ...]
     n_documents: int  # documents that this caller could have got an answer from
     n_hits: int
-    unnamed: tuple[str, ...] = ()  # names and codes of the query that no passage found mentions
+    unnamed: tuple[str, ...] = ()  # names and numbers of the query that nothing found mentions
 
 
 @dataclass(frozen=True, slots=True)

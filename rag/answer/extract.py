@@ -71,7 +71,7 @@ class Question:
             idfs = [lexical.idf(term, own, access) for term in terms]
             return math.exp(-max(idfs)) if idfs else None  # BM25's idf is about log(N / n)
 
-        return cls(text, vector, weights, Naming.of(text, own, hits[:PASSAGES], share_of))
+        return cls(text, vector, weights, Naming.of(text, own, hits, share_of, PASSAGES))
 
     def coverage(self, terms: frozenset[str], language: str) -> float:
         """Share of the question's weight that `terms` cover, in [0, 1]."""

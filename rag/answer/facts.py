@@ -5,7 +5,7 @@ the text alone; what a sentence means is none of its business.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Literal
@@ -33,7 +33,7 @@ _MONTHS = (
 MONTHS = {fold(name): i for i, names in enumerate(_MONTHS, 1) for name in names.split()}
 _OF = r"(?:\s+(?:of|de|del|di))?"
 _DAY = r"(?P<d>\d{1,2})(?:st|nd|rd|th|er|º|\.)?"
-_MONTH = r"(?P<m>[^\W\d_]{3,}\.?)"
+_MONTH = r"(?<![^\W\d_])(?P<m>[^\W\d_]{3,}\.?)"
 _DATES = (
     re.compile(r"(?<!\d)(?P<y>\d{4})[-/.](?P<m>\d{1,2})[-/.](?P<d>\d{1,2})(?!\d)"),
     re.compile(
@@ -47,7 +47,7 @@ _DATES = (
     re.compile(rf"{_MONTH},?{_OF}\s+(?P<y>\d{{4}})(?!\d)(?P<d>)"),
 )
 _ADDRESS = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+|(?:https?://|www\.)[^\s<>()\[\]\"']+")
-_CODE = re.compile(r"(?=[\w/.-]*\d)(?=[\w/.-]*[^\W\d_])\w+(?:[-/.]\w+)*(?:\(\w\))?")
+_CODE = re.compile(r"(?<!\w)(?=[\w/.-]*\d)(?=[\w/.-]*[^\W\d_])\w+(?:[-/.]\w+)*(?:\(\w\))?")
 _NO_CODE = re.compile(  # 12th, 30-day, 5kg, mid-2023, 3-year-old
     r"\d[\d.,]*(?:st|nd|rd|th|er|º|ª|%|[^\W\d_]{1,8})?|\d[\d.,]*(?:-[^\W\d_A-Z]+)+"
     r"|[^\W\d_A-Z]{2,}-\d[\d.,]*|\d{2,4}s"
@@ -85,11 +85,13 @@ class Known:
     def of(cls, text: str, language: str) -> "Known":
         """Read all facts of a passage, its title and headings included."""
         text = digits_folded(text)
-        words = word_forms(text)
+        words = {fold(word) for word in _TOKEN.findall(text)}
+        words |= {part for word in words for part in word.split("-")}
+        words |= {_POSSESSIVE.sub("", word) for word in words}
         dates = frozenset(date for _, _, readings in _dates(text) for date in readings)
         found = numbers(text, language)
         cells = [n for number in found if " " in number.literal for n in apart(number)]
-        return cls(text, fold(text), (*found, *cells), dates, words)
+        return cls(text, fold(text), (*found, *cells), dates, frozenset(words))
 
     def says(self, fact: Fact) -> bool:
         """Whether the fact occurs here, in this or another spelling."""
@@ -101,9 +103,9 @@ class Known:
             case "address":
                 return bare_address(fact.text) in self.folded
             case "code":
-                return spelled(fact.text).search(self.text) is not None
+                return _spelled(fact.text).search(self.text) is not None
             case _:
-                return in_words(fold(fact.text), self.words)
+                return _in_words(fold(fact.text), self.words)
 
     def _says_date(self, date: PartialDate) -> bool:
         if any(_fits(date, known) for known in self.dates):
@@ -117,12 +119,6 @@ class Known:
 
 def facts(text: str, language: str) -> list[Fact]:
     """The facts of a claim, those of each kind in order."""
-    found, rest = facts_and_rest(text, language)
-    return found + [Fact("name", name) for name in names(rest, language)]
-
-
-def facts_and_rest(text: str, language: str) -> tuple[list[Fact], str]:
-    """The facts but for the names, and the text with blanks where all but numbers stood."""
     text = digits_folded(text)
     found: list[Fact] = []
 
@@ -140,20 +136,16 @@ def facts_and_rest(text: str, language: str) -> tuple[list[Fact], str]:
         for number in numbers(text, language)
         if is_said(number)
     ]
-    return found, text
+    return found + [Fact("name", name) for name in names(text, language)]
 
 
 def names(text: str, language: str) -> list[str]:
-    """Words that their capitals show to be names, none twice."""
-    return list(dict.fromkeys(word for _, _, word in name_spans(text, language)))
-
-
-def name_spans(text: str, language: str) -> Iterator[tuple[int, int, str]]:
-    """Where words stand that their capitals show to be names: start, end, and the word.
+    """Words that their capitals show to be names, none twice.
 
     The first word of a sentence shows nothing by one capital, unless the next word has one too; in
     German every noun has one, so only what has more counts.
     """
+    found: dict[str, None] = {}
     tokens = list(_TOKEN.finditer(text))
     for token, following in zip_longest(tokens, tokens[1:]):
         word = _POSSESSIVE.sub("", token[0])
@@ -162,7 +154,7 @@ def name_spans(text: str, language: str) -> Iterator[tuple[int, int, str]]:
         many = sum(map(str.isupper, word)) > 1
         if language in NOUNS_CAPITALISED and not many:
             continue
-        opens = opens_sentence(text, token.start())
+        opens = _OPENING.search(text[: token.start()]) is not None
         joined = (
             following is not None
             and following[0][0].isupper()
@@ -170,24 +162,13 @@ def name_spans(text: str, language: str) -> Iterator[tuple[int, int, str]]:
             and len(word) > 3
         )
         if many or not opens or joined:
-            yield token.start(), token.end(), word
-
-
-def opens_sentence(text: str, at: int) -> bool:
-    """Whether a word that begins here would have a capital in any case."""
-    return _OPENING.search(text[:at]) is not None
+            found.setdefault(word)
+    return list(found)
 
 
 def folded_words(text: str) -> list[str]:
     """Its words, folded, with repeats."""
     return [fold(word) for word in _TOKEN.findall(text)]
-
-
-def word_forms(text: str) -> frozenset[str]:
-    """Its words, folded, their parts between hyphens, and all of these without a possessive."""
-    found = set(folded_words(text))
-    found |= {part for word in found for part in word.split("-")}
-    return frozenset(found | {_POSSESSIVE.sub("", word) for word in found})
 
 
 def missing(said: Sequence[Fact], known: Sequence[Known]) -> list[Fact]:
@@ -228,7 +209,7 @@ def _is_code(token: str) -> bool:
     return _NO_CODE.fullmatch(token) is None
 
 
-def spelled(code: str) -> re.Pattern[str]:
+def _spelled(code: str) -> re.Pattern[str]:
     """The code with or without hyphens, blanks and capitals."""
     characters = [re.escape(char) for char in code if char.isalnum()]
     spelled = r"[\W_]?".join(characters)
@@ -241,12 +222,11 @@ def bare_address(address: str) -> str:
     return bare.rstrip("/.,;:!?*_`")
 
 
-def in_words(name: str, words: frozenset[str]) -> bool:
-    """Whether a name is among folded words, perhaps as a plural or in another case."""
+def _in_words(name: str, words: frozenset[str]) -> bool:
     if name in words or _POSSESSIVE.sub("", name) in words:
         return True
     for ending in ("s", "es", "n", "en"):  # plurals and cases
         if name + ending in words or (name.endswith(ending) and name[: -len(ending)] in words):
             return True
     parts = name.split("-")
-    return len(parts) > 1 and all(in_words(part, words) for part in parts if part)
+    return len(parts) > 1 and all(_in_words(part, words) for part in parts if part)

@@ -112,7 +112,8 @@ async def _answer(asked: Asked) -> AsyncGenerator[Event, None]:
                 yield step
         searched = await to_thread.run_sync(_searched, found, asked)
         if searched.query != _plain(asked.question) and await judging.blocks():
-            searched = replace(searched, query=_plain(asked.question))  # a model wrote the other
+            # A model wrote the other one.
+            searched = replace(searched, query=_plain(asked.question), unnamed=())
         yield searched
         async with aclosing(_guarded(asked, judging, found)) as events:
             async for event in events:
@@ -179,7 +180,7 @@ def _searched(found: Found, asked: Asked) -> Searched:
         collections=tuple(sorted(asked.access.collections)),
         n_documents=asked.parts.store.count_documents(asked.access),
         n_hits=len(found.hits),
-        unnamed=found.unnamed,
+        unnamed=() if found.researched else found.unnamed,  # a research has found more
     )
 
 

@@ -160,11 +160,15 @@ def format_answer(final: Final) -> str:
     documents = _count(searched.n_documents, "document")
     lines = ["Not in the documents.", "", f"Searched {documents} in {names} for: {searched.query}"]
     if searched.unnamed:
-        lines.append(f"No passage found mentions {', '.join(map(one_line, searched.unnamed))}")
+        lines.append(f"Nothing that was found mentions {_listed(searched.unnamed)}")
     if final.related:
         lines += ["", "Perhaps related:", ""]
         lines.append("\n\n".join(_format_hit(hit) for hit in final.related[:3]))
     return "\n".join(lines)
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(map(one_line, names))
 
 
 def _with_markers(final: Final) -> str:

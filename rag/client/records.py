@@ -82,7 +82,7 @@ class Searched(Struct, frozen=True):
     query: str
     n_documents: int | None = None
     n_hits: int = 0
-    unnamed: tuple[str, ...] = ()  # names and codes that nothing found mentions
+    unnamed: tuple[str, ...] = ()  # names and numbers that nothing found mentions
 
 
 class Step(Struct, frozen=True):

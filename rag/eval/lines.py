@@ -12,7 +12,7 @@ from rag.text import valid_unicode
 LAYOUTS = "docs/evaluation.md describes the layouts."
 COMPRESSED = (b"\x1f\x8b", b"PK\x03\x04", b"\x28\xb5\x2f\xfd", b"BZh")  # gzip, zip, zstd, bzip2
 MAX_GRADE = 1000  # far above any in use; trec_eval's gains overflow silently
-_HEADER = re.compile(r"[A-Za-z][A-Za-z _-]*")  # of the column of grades
+_HEADER = re.compile(r"[^\W\d].*")  # of the column of grades
 Row = tuple[str, str, int]  # question, document, grade
 
 
@@ -91,8 +91,8 @@ def _lines(file: Path) -> Iterator[tuple[int, str]]:
             for number, line in enumerate(stream, 1):
                 if number == 1 and line.startswith(COMPRESSED):
                     raise BadRequest(f"{file} is compressed", hint="Unpack it first.")
-                if line.strip():
-                    yield number, _decoded(file, number, line).rstrip("\r\n")
+                if (text := _decoded(file, number, line)).strip():
+                    yield number, text.rstrip("\r\n")
     except OSError as error:
         raise BadRequest(f"cannot read {file}: {error.strerror}", hint=LAYOUTS) from error
 

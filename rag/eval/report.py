@@ -126,6 +126,7 @@ def compare(now: Report, before: Report, name: str = "") -> Comparison:
         key: (before.about.get(key), now.about.get(key))
         for key in dict.fromkeys((*before.about, *now.about))
         if before.about.get(key) != now.about.get(key)
+        and not (key == "gold" and key not in before.about)  # a report from before it was told
     }
     return Comparison(name or before.set, len(same), metrics, changed)
 

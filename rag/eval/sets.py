@@ -7,8 +7,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from rag.errors import BadRequest
 from rag.eval.gold import Gold, Place, read_gold
 from rag.eval.lines import LAYOUTS, json_lines, judgements, text_of, wrong
@@ -107,8 +105,10 @@ def load_questions(file: Path, *, lenient: bool = False) -> list[Question]:
 
 def gold_digest(questions: Sequence[Question]) -> str:
     """A name for what is right for these questions, to see whether two runs were judged alike."""
-    gold = [(q.id, q.relevant, q.gold) for q in sorted(questions, key=lambda q: q.id)]
-    return hashlib.sha256(msgspec.json.encode(gold, order="sorted")).hexdigest()[:12]
+    gold = [
+        (q.id, sorted(q.relevant.items()), q.gold) for q in sorted(questions, key=lambda q: q.id)
+    ]
+    return hashlib.sha256(repr(gold).encode(errors="replace")).hexdigest()[:12]
 
 
 def entries(corpus: Path) -> Iterator[Entry]:
@@ -143,6 +143,8 @@ def _first(folder: Path, names: Sequence[str], is_there: Callable[[Path], bool])
 
 
 def _why_none(questions: list[Question], table: Path | None, grades: Grades) -> str:
+    if any(question.is_judged for question in questions):
+        return "those that are judged say 'answerable': false"
     if table is None:
         return "there is no qrels.tsv, and its lines name no documents"
     if not grades:

@@ -52,7 +52,7 @@ def add(store: Store, settings: Settings, directory: Path, name: str, say: Say) 
         own = files_of(settings, model_id)
         _copy(directory, own)
         try:
-            say("converting it for this processor; this takes a while")
+            say("preparing it for this machine; the first time this takes a while")
             embedder = load_embedder(settings.model_copy(update={"model_dir": own}))
             store.models.add(model_id, name, embedder.dim, embedder.max_tokens)
         except BaseException:

@@ -32,7 +32,6 @@ _GLUED = re.compile(
 # Looked for first, as they are seen in a twentieth of the time.
 _HINTS = ("fy", "gj", *(f"{a}{b}" for n in "1234" for a, b in ((n, "q"), ("q", n), ("t", n))))
 _QUARTERS = ("quarter", "quartal", "trimestre")
-_QUARTER = re.compile(r"[QT][1-4]", re.IGNORECASE)
 _WORD = re.compile(r"[^\W_]+")
 
 
@@ -45,11 +44,6 @@ def with_periods(text: str) -> str:
         for spelt, plain in _SPELT.items():
             text = spelt.sub(rf"\g<0> {plain}", text)
     return text
-
-
-def is_period(word: str) -> bool:
-    """Whether a word is a year's or a quarter's name."""
-    return bool(_GLUED.fullmatch(word) or _QUARTER.fullmatch(word))
 
 
 def _with_plain(found: re.Match[str]) -> str:

@@ -56,7 +56,7 @@ def test_what_the_documents_do_not_answer_is_said_with_what_was_searched(filled:
 def test_a_name_that_nothing_mentions_is_said(filled: Citadel) -> None:
     text = filled("ask", "What may a hotel in Wellington cost?")
     assert text.out.startswith("Not in the documents.")
-    assert "\nNo passage found mentions Wellington\n" in text.out
+    assert "\nNothing that was found mentions Wellington\n" in text.out
 
 
 def test_search_prints_one_object_of_the_documented_shape(filled: Citadel) -> None:

@@ -8,7 +8,7 @@ from small_sets import write_beir, write_files, write_lines
 from rag.errors import BadRequest, NotFound
 from rag.eval.gold import Place, Span
 from rag.eval.report import check_writable, load, write
-from rag.eval.sets import entries, load_questions, load_set
+from rag.eval.sets import entries, gold_digest, load_questions, load_set
 
 
 def wrong(read: Callable[[], object]) -> str:
@@ -117,6 +117,9 @@ def test_what_is_wrong_with_a_corpus_or_a_table_is_told_with_its_line(tmp_path: 
     )
     table.write_text("q1\thotel\t1\nq1 1\n")
     assert "line 2: 2 columns" in wrong(lambda: load_set(folder))
+    for header in ("query-id\tcorpus-id\tgrade (0-3)", "frage\tdokument\tévaluation"):
+        table.write_text(f"\ufeff\n\u00a0\n{header}\nq1\thotel\t1\n")
+        assert load_set(folder).questions[0].relevant == {"hotel": 1}
     table.write_text("q1\thotel\t1.5\nq1\ttrain\t1\n")
     assert "line 1: the grade '1.5'" in wrong(lambda: load_set(folder)), "which is no header"
     table.write_bytes(b"q1\thotel\t1\n\xff\xfe\n")
@@ -137,6 +140,10 @@ def test_a_folder_without_a_set_says_what_is_missing(tmp_path: Path) -> None:
     assert "judges others, such as 'q77'" in wrong(lambda: load_set(folder))
     (folder / "qrels.tsv").write_text("q1\thotel\t0\n")
     assert "no row with a grade above 0" in wrong(lambda: load_set(folder))
+    row = {"_id": "q1", "text": "one", "answerable": False, "cited": ["\ud800.pdf"]}
+    write_lines(folder / "queries.jsonl", [row])
+    assert "say 'answerable': false" in wrong(lambda: load_set(folder))
+    assert len(gold_digest(load_questions(folder / "queries.jsonl"))) == 12
     (folder / "queries.jsonl").write_text("\n")
     assert "holds no question" in wrong(lambda: load_set(folder))
     (folder / "queries.jsonl").unlink()

@@ -100,7 +100,7 @@ class Searched(_Response):
     n_documents: int
     n_hits: int
     unnamed: list[str] = Field(
-        description="Names and codes of the query that no passage found mentions."
+        description="Names and numbers of the query that nothing found mentions."
     )
 
 
