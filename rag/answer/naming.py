@@ -42,7 +42,8 @@ ShareOf = Callable[[str], float | None]  # of the chunks, those that have a word
 _WORD = re.compile(r"[^\W\d_]+")
 _ADDRESS = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+|(?:https?://|www\.)[^\s<>()\[\]\"']+")
 # INV-2343, ISO27001, 4711-B; and, with five digits that are no round amount, a bare number.
-_NUMBERED = re.compile(r"(?<![\w.,-])(?=[\w/-]*\d{3})(?=[\w/-]*[^\W_])[^\W_]+(?:[/-][^\W_]+)*")
+_NUMBERED = re.compile(r"(?<![\w.,-])(?=[\w/-]*\d{3})[^\W_]+(?:[/-][^\W_]+)*")
+_SERIAL = re.compile(r"[A-Z]{2,}-?\d{3}")
 _DIGITS = re.compile(r"\d{3,}")
 _YEAR = re.compile(r"(?:19|20)\d\d")
 _TITLE = re.compile(r"\b(?:Mrs?|Ms|Miss|Mx|Dr|Prof|Sir|Sra?|Dra|Srta|Mme|Mlle|Sig|Dott)\b\.?")
@@ -75,7 +76,18 @@ _NO_NAMES = frozenset(MONTHS) | {
     *("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"),
     *("mondays", "tuesdays", "wednesdays", "thursdays", "fridays", "saturdays", "sundays"),
     *("english", "german", "french", "spanish", "italian", "portuguese", "dutch", "polish"),
-    *("hindi", "thai", "chinese", "japanese", "internet", "christmas", "easter", "dr", "prof"),
+    *(
+        "hindi",
+        "thai",
+        "chinese",
+        "japanese",
+        "internet",
+        "christmas",
+        "easter",
+        "eve",
+        "dr",
+        "prof",
+    ),
 }
 
 
@@ -173,11 +185,13 @@ def _blank(match: re.Match[str]) -> str:
 
 
 def _is_number_of_a_thing(token: str) -> bool:
-    """INV-2343 and 48213; not FY2023, Q3/2023, 10000 or mid-2023."""
+    """INV-234, inv-2343 and 48213; not FY2023, Q3/2023, 10000, mid-2023 or 401k."""
+    if token.isdigit():
+        return len(token) > 4 and not token.endswith("00")
     digits = [run for run in _DIGITS.findall(token) if not _YEAR.fullmatch(run)]
-    if not digits:
-        return False
-    return not token.isdigit() or (len(token) > 4 and not token.endswith("00"))
+    return any(len(run) > 3 for run in digits) or (
+        bool(digits) and _SERIAL.match(token) is not None
+    )
 
 
 def _runs(text: str, words: Iterable[re.Match[str]]) -> Iterator[tuple[str, ...]]:

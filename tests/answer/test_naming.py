@@ -50,6 +50,7 @@ def naming(question: str, *hits: Hit, language: str = "en", n_quoted: int = 8) -
         ("Does it work with PayPal?", ["PayPal"]),
         ("When is INV-2343 due?", ["INV-2343"]),
         ("when is inv-2343 due?", ["inv-2343"]),
+        ("What does form HR-112 ask?", ["HR-112"]),
         ("What is the state of ticket 48213?", ["48213"]),
         ("Is ISO27001 in force?", ["ISO27001"]),
         ("Who reads help@example.com?", ["help@example.com"]),
@@ -86,6 +87,8 @@ def test_names_numbers_and_addresses_of_a_question_are_found(
         "What may a hotel in the UK cost, and who in HR knows?",
         "I am Thomas from Leeds, what is the notice period?",
         "What do P1 incidents in room A4 need?",
+        "What does the 401k plan pay?",
+        "What happened on 2024-03-31 for 12,500.00 euros?",
     ],
 )
 def test_what_only_looks_like_a_name_is_none(question: str) -> None:
