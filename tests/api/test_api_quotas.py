@@ -99,9 +99,14 @@ def test_a_watched_run_holds_a_place(live: Live) -> None:
 
 def test_the_api_says_429_with_retry_after_and_what_to_do(narrow: Live) -> None:
     with narrow.client(headers=BEARER) as client:
-        responses = [client.get("/v1/status") for _ in range(6)]
-    assert [response.status_code for response in responses] == [200] * 5 + [429]
-    refused = responses[-1]
+        said = [client.get("/v1/status") for _ in range(5)]
+        for _ in range(5):  # where a minute ends among them, a part of what was before counts less
+            said.append(client.get("/v1/status"))
+            if said[-1].status_code == 429:
+                break
+    assert [response.status_code for response in said[:-1]] == [200] * (len(said) - 1)
+    refused = said[-1]
+    assert refused.status_code == 429
     assert int(refused.headers["retry-after"]) >= 1
     assert refused.json()["type"] == "urn:citadel:problem:too-many-requests"
     assert "administrator" in refused.json()["hint"]
