@@ -195,6 +195,8 @@ def _tell(place: DeltaGenerator, visit: Visit, turn: Turn) -> None:
         # Where the server has no guard, a line above every answer says so.
         news = [notice for notice in turn.notices if notice.kind != visit.status.guard]
         told += "".join(render.aside(notice.text) for notice in news)
+        if turn.sentences and turn.searched is not None:  # else it stands with what was searched
+            told += render.unnamed(turn.searched)
     if turn.missing:
         told += render.aside(turn.missing)
     if told:  # Streamlit takes no empty text

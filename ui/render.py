@@ -226,6 +226,12 @@ def not_found(searched: Searched) -> str:
     )
 
 
+def unnamed(searched: Searched) -> str:
+    """What the question names and nothing found mentions, beside an answer; "" where all is."""
+    names = ", ".join(f"“{name}”" for name in searched.unnamed)
+    return aside(f"Nothing that was found mentions {names}.") if names else ""
+
+
 def withheld(final: Final) -> str:
     """That the guard let nothing pass, and the category where it named one."""
     if final.status == "no_verdict":

@@ -147,7 +147,10 @@ def format_step(step: Step) -> str:
 def format_answer(final: Final) -> str:
     """An answer with its sources, or that there is none and what was searched."""
     if final.status == "answered":
-        notices = "".join(f"Note: {notice.text}\n\n" for notice in final.notices)
+        notes = [notice.text for notice in final.notices]
+        if final.searched.unnamed:
+            notes.append(f"Nothing that was found mentions {_listed(final.searched.unnamed)}.")
+        notices = "".join(f"Note: {note}\n\n" for note in notes)
         sources = f"\n\n{_format_sources(final.citations)}" if final.citations else ""
         return f"{notices}{_with_markers(final)}{sources}"
     if final.status == "blocked":

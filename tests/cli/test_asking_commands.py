@@ -57,6 +57,9 @@ def test_a_name_that_nothing_mentions_is_said(filled: Citadel) -> None:
     text = filled("ask", "What may a hotel in Wellington cost?")
     assert text.out.startswith("Not in the documents.")
     assert "\nNothing that was found mentions Wellington\n" in text.out
+    asked = ("ask", "What may a hotel in Wellington cost?")
+    shown = filled(*asked, CITADEL_ANSWER_THRESHOLD="0")
+    assert shown.out.startswith("Note: Nothing that was found mentions Wellington.\n\n")
 
 
 def test_search_prints_one_object_of_the_documented_shape(filled: Citadel) -> None:

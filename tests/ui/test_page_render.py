@@ -205,6 +205,12 @@ def test_not_found_says_what_was_searched() -> None:
     assert "<dt>Mentioned nowhere found</dt><dd>“Dupont”, “&lt;b&gt;”</dd>" in named
 
 
+def test_beside_an_answer_it_is_said_what_nothing_mentions() -> None:
+    assert render.unnamed(Searched("x", 3)) == ""
+    html = render.unnamed(Searched("x", 3, unnamed=("Dupont", "<b>")))
+    assert "Nothing that was found mentions “Dupont”, “&lt;b&gt;”." in html
+
+
 def test_document_line_tells_state_format_and_extent() -> None:
     html = render.document_line(_document())
     assert "Ready" in html
