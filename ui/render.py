@@ -217,7 +217,7 @@ def not_found(searched: Searched) -> str:
         scope = counted(searched.n_documents, "document")
         where = f"<dt>Searched in</dt><dd>{scope}</dd>"
     names = ", ".join(f"“{escape(name)}”" for name in searched.unnamed)
-    unnamed = f"<dt>Mentioned nowhere found</dt><dd>{names}</dd>" if names else ""
+    unnamed = f"<dt>Not mentioned</dt><dd>{names}</dd>" if names else ""
     return (
         '<div class="card notice" role="status"><h3>Not in the documents</h3>'
         f"<p>Nothing in the {scope} that you can read answers this, so there is no answer rather "

@@ -200,9 +200,9 @@ def test_not_found_says_what_was_searched() -> None:
     html = render.not_found(Searched("pet insurance", 1200))
     assert "“pet insurance”" in html
     assert "1,200 documents" in html
-    assert "Mentioned" not in html
+    assert "Not mentioned" not in html
     named = render.not_found(Searched("Dupont's <b>locker", 3, unnamed=("Dupont", "<b>")))
-    assert "<dt>Mentioned nowhere found</dt><dd>“Dupont”, “&lt;b&gt;”</dd>" in named
+    assert "<dt>Not mentioned</dt><dd>“Dupont”, “&lt;b&gt;”</dd>" in named
 
 
 def test_beside_an_answer_it_is_said_what_nothing_mentions() -> None:
