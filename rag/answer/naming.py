@@ -40,9 +40,11 @@ OUTSIDE = 50  # hits beyond the quoted ones that are read for what those lack
 ShareOf = Callable[[str], float | None]  # of the chunks, those that have a word; None: a stop word
 
 _WORD = re.compile(r"[^\W\d_]+")
-_ADDRESS = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+|(?:https?://|www\.)[^\s<>()\[\]\"']+")
+_ADDRESS = re.compile(
+    r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+|(?:https?://|www\.)[^\s<>()\[\]\"']+"
+)
 # INV-2343, ISO27001, 4711-B; and, with five digits that are no round amount, a bare number.
-_NUMBERED = re.compile(r"(?<![\w.,-])(?=[\w/-]*\d{3})[^\W_]+(?:[/-][^\W_]+)*")
+_NUMBERED = re.compile(r"(?<![\w.,/-])(?=[\w/-]*\d{3})[^\W_]+(?:[/-][^\W_]+)*")
 _SERIAL = re.compile(r"[A-Z]{2,}-?\d{3}")
 _DIGITS = re.compile(r"\d{3,}")
 _YEAR = re.compile(r"(?:19|20)\d\d")

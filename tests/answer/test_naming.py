@@ -1,6 +1,5 @@
 """What a question names: found by its capitals or codes, and looked for in what was found."""
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -193,12 +192,11 @@ def test_what_is_mentioned_beyond_the_quoted_passages_is_not_told_to_be_nowhere(
     assert (found.lacking, found.unnamed) == (1, ())
 
 
-def test_a_long_question_is_read_in_a_moment() -> None:
+def test_a_very_long_question_is_read_to_its_end() -> None:
+    """What took the square of its length would run into the limit of a test's time."""
     passages = [hit(" ".join(f"word{n} Name{n}x" for n in range(300)), rank=r) for r in range(8)]
-    for question in ("a" * 4000, "Ab " * 1300, "1" * 4000, "a-" * 2000, "A1/" * 1300):
-        began = time.process_time()
-        naming(question, *passages)
-        assert time.process_time() - began < 5, "quadratic: some minutes, or hours"
+    for piece in ("a", "Ab ", "1", "a-", "A1/", "Name "):
+        assert naming(piece * (60_000 // len(piece)), *passages).lacking >= 0
 
 
 # In an appliance
