@@ -46,14 +46,16 @@ _DATES = (
     re.compile(rf"{_MONTH}\s+(?P<d>\d{{1,2}})(?:st|nd|rd|th)?,?\s+(?P<y>\d{{4}})(?!\d)"),
     re.compile(rf"{_MONTH},?{_OF}\s+(?P<y>\d{{4}})(?!\d)(?P<d>)"),
 )
-_ADDRESS = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+|(?:https?://|www\.)[^\s<>()\[\]\"']+")
+ADDRESS = re.compile(
+    r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+|(?:https?://|www\.)[^\s<>()\[\]\"']+"
+)
 _CODE = re.compile(r"(?<!\w)(?=[\w/.-]*\d)(?=[\w/.-]*[^\W\d_])\w+(?:[-/.]\w+)*(?:\(\w\))?")
 _NO_CODE = re.compile(  # 12th, 30-day, 5kg, mid-2023, 3-year-old
     r"\d[\d.,]*(?:st|nd|rd|th|er|º|ª|%|[^\W\d_]{1,8})?|\d[\d.,]*(?:-[^\W\d_A-Z]+)+"
     r"|[^\W\d_A-Z]{2,}-\d[\d.,]*|\d{2,4}s"
 )
 _TOKEN = re.compile(rf"[^\W\d_](?:[\w{MARKS}'’]*(?:[^\W_]|[{MARKS}]))?(?:-[^\W_]+)*")
-_OPENING = re.compile(r"(?:^|[.!?¿¡:;•|\n\"“„«(>*_]|[-–—•]\s)\s*$")
+OPENING = re.compile(r"(?:^|[.!?¿¡:;•|\n\"“„«(>*_]|[-–—•]\s)\s*$")
 _POSSESSIVE = re.compile(r"['’](?:s|S)?$")
 NOUNS_CAPITALISED = frozenset({"de"})
 MIN_NAME_CHARS = 2
@@ -128,7 +130,7 @@ def facts(text: str, language: str) -> list[Fact]:
             found.append(fact)
             text = text[:start] + " " * (end - start) + text[end:]
 
-    take("address", [(*m.span(), Fact("address", m[0])) for m in _ADDRESS.finditer(text)])
+    take("address", [(*m.span(), Fact("address", m[0])) for m in ADDRESS.finditer(text)])
     take("date", [(s, e, Fact("date", text[s:e], dates=d)) for s, e, d in _dates(text)])
     take("code", [(*m.span(), Fact("code", m[0])) for m in _CODE.finditer(text) if _is_code(m[0])])
     found += [
@@ -154,7 +156,7 @@ def names(text: str, language: str) -> list[str]:
         many = sum(map(str.isupper, word)) > 1
         if language in NOUNS_CAPITALISED and not many:
             continue
-        opens = _OPENING.search(text[: token.start()]) is not None
+        opens = OPENING.search(text[: token.start()]) is not None
         joined = (
             following is not None
             and following[0][0].isupper()

@@ -21,7 +21,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.answer.facts import MONTHS, bare_address
+from rag.answer.facts import ADDRESS, MONTHS, NOUNS_CAPITALISED, OPENING, bare_address
 from rag.answer.quantities import digits_folded, fold
 from rag.text import sentence_spans
 from rag.types import Hit
@@ -40,9 +40,6 @@ OUTSIDE = 50  # hits beyond the quoted ones that are read for what those lack
 ShareOf = Callable[[str], float | None]  # of the chunks, those that have a word; None: a stop word
 
 _WORD = re.compile(r"[^\W\d_]+")
-_ADDRESS = re.compile(
-    r"(?<![\w.+-])[\w.+-]+@[\w-]+(?:\.[\w-]+)+|(?:https?://|www\.)[^\s<>()\[\]\"']+"
-)
 # INV-2343, ISO27001, 4711-B; and, with five digits that are no round amount, a bare number.
 _NUMBERED = re.compile(r"(?<![\w.,/-])(?=[\w/-]*\d{3})[^\W_]+(?:[/-][^\W_]+)*")
 _SERIAL = re.compile(r"[A-Z]{2,}-?\d{3}")
@@ -68,12 +65,10 @@ _ARTICLE = re.compile(
 _NAMED_SO = re.compile(
     r"\b(?:Herrn?|Frau|Familie|Firma|Mitarbeiter(?:in)?|Kolleg(?:e|en|in)|Kunden?|Kundin"
     r"|Mandant(?:en|in)?|Patient(?:en|in)?|Lieferant(?:en|in)?|Mieter(?:s|in)?|Projekts?|Standort"
-    r"|Niederlassung|Filiale|Abteilung|Kanzlei|Klinik|Bank|Stadt|Lieferanten|Dr\.?|Prof\.?)\s+$"
+    r"|Niederlassung|Filiale|Abteilung|Kanzlei|Klinik|Bank|Stadt|Dr\.?|Prof\.?)\s+$"
 )
 # What may stand between the words of one name: "Elena O'Brien-Smith", "J. R. Weber".
 _WITHIN = re.compile(r"[ '’-]|(?: ?[^\W\d_][.'’] ?)+")
-_OPENING = re.compile(r"(?:^|[.!?¿¡:;•|\n\"“„«(>*_]|[-–—•]\s)\s*$")
-NOUNS_CAPITALISED = frozenset({"de"})
 _NO_NAMES = frozenset(MONTHS) | {
     *("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"),
     *("mondays", "tuesdays", "wednesdays", "thursdays", "fridays", "saturdays", "sundays"),
@@ -169,9 +164,9 @@ def named(
     asking = [question[s:e] for s, e in spans if question[s:e].rstrip().endswith(("?", "？"))]
     text = _GREETING.sub(_blank, digits_folded(" ".join(asking) or question))
     text = _ASKER.sub(_blank, text)
-    for address in _ADDRESS.findall(text):
+    for address in ADDRESS.findall(text):
         yield Named("address", (address.rstrip(".,;:!?"),))
-    text = _ADDRESS.sub(_blank, text)
+    text = ADDRESS.sub(_blank, text)
     for match in _NUMBERED.finditer(text):
         if _is_number_of_a_thing(match[0]):
             yield Named("number", (match[0],))
@@ -243,7 +238,7 @@ def _by_capitals(
         else:
             behind_article = (goes_on and is_term) or _ARTICLE.search(lead) is not None
             is_term = behind_article and (share_of(match[0]) or 0.0) >= UNHEARD
-            is_name = inner or (goes_on and is_name) or not (is_term or _OPENING.search(lead))
+            is_name = inner or (goes_on and is_name) or not (is_term or OPENING.search(lead))
         before = match
         if is_name:
             yield match
@@ -268,7 +263,7 @@ def _proper(words: set[str], texts: Iterable[str]) -> set[str]:
         for match in pattern.finditer(text):
             if not match[0][0].isupper():
                 small.add(fold(match[0]))
-            elif not _OPENING.search(text[max(0, match.start() - REACH) : match.start()]):
+            elif not OPENING.search(text[max(0, match.start() - REACH) : match.start()]):
                 capital.add(fold(match[0]))
     return capital - small
 

@@ -14,8 +14,8 @@ from rag.errors import BadRequest, Conflict, ModelError
 from rag.models.building import being_built
 from rag.search import snapshot
 from rag.search.chosen import FOLDER, MODULES, entered, files_of, load_current, set_model_dir
-from rag.search.claims import locked
 from rag.search.embed import WEIGHTS, Embedder, TorchEmbedder, load_embedder, model_sha256
+from rag.search.folders import locked
 from rag.settings import Settings
 from rag.store import Model, Store, are_unit
 

@@ -24,7 +24,7 @@ from tokenizers import Tokenizer
 
 from rag.errors import ModelError
 from rag.search.calibration import calibration_texts, probe_texts
-from rag.search.claims import claim_folder, unclaimed
+from rag.search.folders import claim_folder, unclaimed
 from rag.search.local_models import load_sentence_transformer
 from rag.search.precision import F32, KINDS, Kind, close_enough, closeness, worst
 

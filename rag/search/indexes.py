@@ -26,9 +26,9 @@ import numpy as np
 from rag.closing import Closing
 from rag.errors import CitadelError, SearchIndexError
 from rag.search import snapshot
-from rag.search.claims import claim_folder
 from rag.search.coded import Kind
 from rag.search.dense import TRAINING_ROWS, DenseIndex, Setting, choose_kind
+from rag.search.folders import claim_folder
 from rag.search.interface import Pair
 from rag.search.lexical import SCHEMA_VERSION, LexicalIndex
 from rag.search.patience import Patience

